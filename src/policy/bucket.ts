@@ -1,0 +1,162 @@
+/**
+ * One limit on one thing: `capacity` requests at once, then one more every `intervalMs`.
+ * Compiled from `100/minute` (capacity 100, interval 600 ms) with an optional smaller or larger burst.
+ */
+export interface Limit {
+  /** What the bucket counts, stable across reloads and changed numbers: `default/60s`, `route:GET /x/60s`. */
+  readonly id: string;
+  /** The limit as people write it, such as `100/minute`; the name in `RateLimit-Policy`. */
+  readonly name: string;
+  readonly count: number;
+  readonly windowMs: number;
+  readonly capacity: number;
+  readonly intervalMs: number;
+}
+
+/** What is left of one limit after a request, as reported in response headers. */
+export interface Quota {
+  readonly limit: Limit;
+  readonly remaining: number;
+  /** Whole seconds until one more request would be admitted; 0 when nothing was spent. */
+  readonly nextSeconds: number;
+  /** Whole seconds until the bucket is full again. */
+  readonly fullSeconds: number;
+}
+
+/** A bucket in one number, as in GCRA: the instant at which it will be full again. */
+interface Bucket {
+  readonly limitId: string;
+  fullAtMs: number;
+  /** The interval the number was computed with, so that a changed limit keeps what was spent. */
+  intervalMs: number;
+}
+
+/** What one request would take: `cost` from each of the owner's `limits`. */
+export interface Demand {
+  readonly owner: string;
+  readonly limits: readonly Limit[];
+  readonly cost: number;
+}
+
+export type Taken =
+  | { readonly kind: "taken"; readonly quotas: readonly Quota[] }
+  | { readonly kind: "denied"; readonly quotas: readonly Quota[]; readonly retryAfterSeconds: number }
+  | { readonly kind: "full" };
+
+/** Live bucket state by owner (a key id or a client address). Bounded: see `takeAll`. */
+export interface BucketTable {
+  readonly owners: Map<string, Bucket[]>;
+  readonly maxOwners: number;
+}
+
+// A live bucket is never evicted to make room, so the table must be able to hold every owner that
+// spends within one window; 200,000 owners with two limits each take about 50 MB.
+const DEFAULT_MAX_OWNERS = 200_000;
+
+// Each insertion looks at this many old owners and drops those whose buckets are full again, so
+// sweeping keeps pace with arrivals and no single request pays for the whole table.
+const SWEPT_PER_INSERT = 8;
+
+// Division of windows into intervals is inexact in binary; a nanosecond of grace keeps exactly
+// `capacity` requests at one instant admissible.
+const GRACE_MS = 1e-6;
+
+export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): BucketTable {
+  return { owners: new Map(), maxOwners };
+}
+
+/**
+ * Takes every demand's cost from every one of its limits, or nothing at all. `full` means that the
+ * table has no room for a new owner: the caller must refuse, since it cannot count.
+ */
+export function takeAll(table: BucketTable, demands: readonly Demand[], nowMs: number): Taken {
+  let waitMs = 0;
+  for (const demand of demands) {
+    const buckets = table.owners.get(demand.owner);
+    if (buckets === undefined && !makeRoom(table, nowMs)) return { kind: "full" };
+    for (const limit of demand.limits) waitMs = Math.max(waitMs, timeToWait(buckets, limit, demand.cost, nowMs));
+  }
+  if (waitMs > 0) {
+    const quotas = demands.flatMap(({ owner, limits }) =>
+      limits.map((limit) => toQuota(limit, spentTime(table.owners.get(owner), limit, nowMs))),
+    );
+    return { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) };
+  }
+  const quotas: Quota[] = [];
+  for (const demand of demands) {
+    for (const limit of demand.limits) {
+      quotas.push(toQuota(limit, spend(table, demand.owner, limit, demand.cost, nowMs)));
+    }
+  }
+  return { kind: "taken", quotas };
+}
+
+/** Whether one more take of `cost` would be admitted; takes nothing. Seconds to wait otherwise. */
+export function retryAfter(
+  table: BucketTable,
+  owner: string,
+  limit: Limit,
+  cost: number,
+  nowMs: number,
+): number | undefined {
+  const waitMs = timeToWait(table.owners.get(owner), limit, cost, nowMs);
+  return waitMs > 0 ? toRetrySeconds(waitMs) : undefined;
+}
+
+function timeToWait(buckets: readonly Bucket[] | undefined, limit: Limit, cost: number, nowMs: number): number {
+  const waitMs = spentTime(buckets, limit, nowMs) + (cost - limit.capacity) * limit.intervalMs;
+  return waitMs > GRACE_MS ? waitMs : 0;
+}
+
+function toRetrySeconds(waitMs: number): number {
+  return Math.max(1, Math.ceil(waitMs / 1000));
+}
+
+/** How long, at the limit's refill rate, the bucket needs to be full again: 0 for an idle one. */
+function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: number): number {
+  const bucket = buckets?.find((candidate) => candidate.limitId === limit.id);
+  if (bucket === undefined) return 0;
+  const spentMs = Math.max(0, bucket.fullAtMs - nowMs) * (limit.intervalMs / bucket.intervalMs);
+  // A clock that stepped back must not leave a bucket emptier than empty.
+  return Math.min(spentMs, limit.capacity * limit.intervalMs);
+}
+
+function spend(table: BucketTable, owner: string, limit: Limit, cost: number, nowMs: number): number {
+  let buckets = table.owners.get(owner);
+  if (buckets === undefined) {
+    buckets = [];
+    table.owners.set(owner, buckets);
+  }
+  const spentMs = spentTime(buckets, limit, nowMs) + cost * limit.intervalMs;
+  const bucket = buckets.find((candidate) => candidate.limitId === limit.id);
+  if (bucket === undefined) {
+    buckets.push({ limitId: limit.id, fullAtMs: nowMs + spentMs, intervalMs: limit.intervalMs });
+  } else {
+    bucket.fullAtMs = nowMs + spentMs;
+    bucket.intervalMs = limit.intervalMs;
+  }
+  return spentMs;
+}
+
+function toQuota(limit: Limit, spentMs: number): Quota {
+  const spent = spentMs / limit.intervalMs;
+  const untilNextMs = spentMs - Math.floor(spent - GRACE_MS) * limit.intervalMs;
+  return {
+    limit,
+    remaining: Math.max(0, Math.floor(limit.capacity - spent + GRACE_MS)),
+    nextSeconds: spentMs === 0 ? 0 : Math.ceil(untilNextMs / 1000),
+    fullSeconds: Math.ceil(spentMs / 1000),
+  };
+}
+
+/** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */
+function makeRoom(table: BucketTable, nowMs: number): boolean {
+  let looked = 0;
+  for (const [owner, buckets] of table.owners) {
+    if (looked++ === SWEPT_PER_INSERT) break;
+    table.owners.delete(owner);
+    // A live owner goes to the end of the insertion order, so the sweep moves on to others next time.
+    if (buckets.some((bucket) => bucket.fullAtMs > nowMs)) table.owners.set(owner, buckets);
+  }
+  return table.owners.size < table.maxOwners;
+}

@@ -1,0 +1,228 @@
+import { type Demand, retryAfter, type Taken, takeAll } from "./bucket.ts";
+import { findUrlCredentials, readCredential } from "./credential.ts";
+import { type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
+import type { RequestFacts } from "./facts.ts";
+import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
+import { type FormatMatch, matchKeyFormat } from "./key-format.ts";
+import type { NetworkSet } from "./network.ts";
+import type { Policy, PolicyState } from "./policy.ts";
+import type { Principal } from "./principal.ts";
+import { findRoute, type Route, toScope } from "./route.ts";
+import { grantsScope } from "./scope.ts";
+import { judgeTarget, type Segments } from "./target.ts";
+
+/**
+ * Decides one request. Pure but for the buckets it takes from: the order of the checks is the order
+ * of the lines, stateless checks come before the one that spends, and every path ends in a decision.
+ * `verification` is the outcome of the slow hash that an earlier `verify` decision asked for.
+ */
+export function decide(
+  facts: RequestFacts,
+  policy: Policy,
+  state: PolicyState,
+  nowMs: number,
+  verification?: Verification,
+): Decision {
+  const target = judgeTarget(facts.target, policy.paths);
+  if (target.kind === "refused") return deny("target_invalid", { detail: target.problem });
+  if (policy.httpsRequired && !facts.secure) return deny("https_required");
+
+  const routed = matchRoute(target.readings, facts.method, policy);
+  if (routed === "ambiguous") return deny("target_invalid", { detail: "readings of the path match different routes" });
+  const { route, segments: path } = routed;
+  if (route?.access.kind === "public") return admitPublic(facts, route, state, nowMs);
+
+  const looksLikeKey = (text: string) => isPrefixedKey(text, policy);
+  if (
+    policy.credentials.inUrl === "reject" &&
+    findUrlCredentials(target.query, policy.credentials, looksLikeKey).size > 0
+  ) {
+    return deny("credential_in_url", { route });
+  }
+  const presented = readCredential(facts.rawHeaders, policy.credentials);
+  if (presented.kind === "none") return deny("credential_missing", { route });
+  if (presented.kind === "ambiguous") return deny("credential_ambiguous", { route });
+
+  const format = matchFormat(presented.credential, policy);
+  if (format === undefined) return denyFailure("credential_malformed", route, facts, policy, state, nowMs);
+  const mismatch = findMismatch(format, policy);
+  if (mismatch !== undefined) return deny(mismatch, { route, segments: format.segments });
+
+  const found = resolveKey(presented.credential, policy, state, verification);
+  if (found.kind === "unknown") return denyFailure("key_unknown", route, facts, policy, state, nowMs);
+  if (found.kind === "overloaded") return deny("overloaded", { route, detail: "the queue of slow hashes is full" });
+  if (found.kind === "unverified") {
+    const exceeded = findExceededFailures(facts, policy, state, nowMs);
+    if (exceeded !== undefined) return deny("failures_exceeded", { route, retryAfterSeconds: exceeded });
+    return { kind: "verify", credential: presented.credential, candidates: found.candidates };
+  }
+
+  const { key } = found;
+  const principal: Principal = { key, segments: format.segments };
+  const known = { route, principal, segments: format.segments };
+  const statusProblem = findStatusProblem(key, nowMs);
+  if (statusProblem !== undefined) return deny(statusProblem, known);
+  if (route === undefined) return deny("route_unknown", known);
+
+  const missing = findMissingScopes(route, key, facts.method, path, policy);
+  if (missing !== undefined) return deny("scope_insufficient", { ...known, ...missing });
+  if (key.readOnly && !READ_METHODS.has(facts.method)) return deny("key_read_only", known);
+  if (!admits(key.networks, facts) || !admits(route.networks, facts)) return deny("address_denied", known);
+
+  const taken = takeAll(state.buckets, demandsOf(route, key.id, key), nowMs);
+  return conclude(taken, route, principal);
+}
+
+// RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
+const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+interface Routed {
+  readonly route: Route | undefined;
+  readonly segments: Segments;
+}
+
+/** Every reading an upstream may have of the path must be the same route with the same scopes. */
+function matchRoute(readings: readonly Segments[], method: string, policy: Policy): Routed | "ambiguous" {
+  const segments = readings[0] ?? [];
+  const route = findRoute(policy.routes, method, segments);
+  for (let index = 1; index < readings.length; index += 1) {
+    const other = readings[index] ?? [];
+    if (findRoute(policy.routes, method, other) !== route) return "ambiguous";
+    if (
+      route !== undefined &&
+      neededScopes(route, method, other, policy).join() !== neededScopes(route, method, segments, policy).join()
+    ) {
+      return "ambiguous";
+    }
+  }
+  return { route, segments };
+}
+
+/** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
+function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
+  if (!admits(route.networks, facts)) return deny("address_denied", { route });
+  const taken = takeAll(state.buckets, demandsOf(route, facts.clientAddress.neighbourhood, undefined), nowMs);
+  return conclude(taken, route, undefined);
+}
+
+/** The key's limits and the route's own, all taken from buckets of the same owner. */
+function demandsOf(route: Route, owner: string, key: Key | undefined): readonly Demand[] {
+  const demands: Demand[] = [];
+  if (key !== undefined && key.limits.length > 0) demands.push({ owner, limits: key.limits, cost: route.cost });
+  if (route.limits.length > 0) demands.push({ owner, limits: route.limits, cost: route.cost });
+  return demands;
+}
+
+function conclude(taken: Taken, route: Route, principal: Principal | undefined): Decision {
+  switch (taken.kind) {
+    case "taken":
+      return { kind: "allow", route, principal, quotas: taken.quotas };
+    case "denied":
+      return deny("rate_limited", {
+        route,
+        principal,
+        quotas: taken.quotas,
+        retryAfterSeconds: taken.retryAfterSeconds,
+      });
+    case "full":
+      return deny("overloaded", { route, principal, detail: "the table of buckets is full" });
+    default:
+      return taken satisfies never;
+  }
+}
+
+/** Whether a text is a key by its own looks: of a format with a literal prefix, so nothing else fits by chance. */
+function isPrefixedKey(text: string, policy: Policy): boolean {
+  const match = matchKeyFormat(text, policy.keyFormats);
+  return match !== undefined && match.format.prefix.length >= 2;
+}
+
+// Without a format, whatever one header value can hold unambiguously: visible ASCII, no comma (which
+// joins header lines), and short enough that hashing it costs nothing worth counting.
+const ANY_CREDENTIAL = /^[\x21-\x2b\x2d-\x7e]{1,512}$/;
+const NO_SEGMENTS: ReadonlyMap<string, string> = new Map();
+
+function matchFormat(credential: string, policy: Policy): Pick<FormatMatch, "segments"> | undefined {
+  if (!ANY_CREDENTIAL.test(credential)) return undefined;
+  return policy.keyFormats.length === 0 ? { segments: NO_SEGMENTS } : matchKeyFormat(credential, policy.keyFormats);
+}
+
+/** A key for another deployment, by its own text. A region has its own reason, all other segments share one. */
+function findMismatch(
+  format: Pick<FormatMatch, "segments">,
+  policy: Policy,
+): "environment_mismatch" | "region_mismatch" | undefined {
+  for (const [name, values] of policy.accept) {
+    const value = format.segments.get(name);
+    if (value === undefined || values.has(value)) continue;
+    return name === "region" ? "region_mismatch" : "environment_mismatch";
+  }
+  return undefined;
+}
+
+function resolveKey(credential: string, policy: Policy, state: PolicyState, verification: Verification | undefined) {
+  switch (verification?.kind) {
+    case undefined:
+      return findKey(credential, policy.keys, state.verified);
+    case "matched":
+      return { kind: "key", key: verification.key } as const;
+    case "unmatched":
+      return { kind: "unknown" } as const;
+    case "overloaded":
+      return { kind: "overloaded" } as const;
+    default:
+      return verification satisfies never;
+  }
+}
+
+function findExceededFailures(
+  facts: RequestFacts,
+  policy: Policy,
+  state: PolicyState,
+  nowMs: number,
+): number | undefined {
+  if (policy.failureLimit === undefined) return undefined;
+  return retryAfter(state.failures, facts.clientAddress.neighbourhood, policy.failureLimit, 1, nowMs);
+}
+
+/** Counts a refused credential against the client's address, never against a key; over budget it is a 429. */
+function denyFailure(
+  reason: Extract<DenialReason, "credential_malformed" | "key_unknown">,
+  route: Route | undefined,
+  facts: RequestFacts,
+  policy: Policy,
+  state: PolicyState,
+  nowMs: number,
+): Denial {
+  if (policy.failureLimit === undefined) return deny(reason, { route });
+  const owner = facts.clientAddress.neighbourhood;
+  const taken = takeAll(state.failures, [{ owner, limits: [policy.failureLimit], cost: 1 }], nowMs);
+  if (taken.kind === "taken") return deny(reason, { route });
+  // A table too full to count this address in refuses it as if it were over its budget: fail closed.
+  return deny("failures_exceeded", { route, retryAfterSeconds: taken.kind === "denied" ? taken.retryAfterSeconds : 1 });
+}
+
+/** The scopes a request needs; a part without meaning here (an unmapped method) needs one nobody can hold. */
+function neededScopes(route: Route, method: string, path: Segments, policy: Policy): readonly string[] {
+  if (route.access.kind !== "scopes") return [];
+  return route.access.scopes.map((template) => toScope(template, route, method, path, policy.actions) ?? template.text);
+}
+
+function findMissingScopes(
+  route: Route,
+  key: Key,
+  method: string,
+  path: Segments,
+  policy: Policy,
+): { readonly scopes: readonly string[] } | undefined {
+  if (route.access.kind !== "scopes") return undefined;
+  const needed = neededScopes(route, method, path, policy);
+  if (key.grants.all) return undefined;
+  const missing = needed.filter((scope) => scope.includes("{") || !grantsScope(key.grants, scope));
+  const enough = route.access.need === "any" ? missing.length < needed.length : missing.length === 0;
+  return enough ? undefined : { scopes: missing };
+}
+
+function admits(networks: NetworkSet | undefined, facts: RequestFacts): boolean {
+  return networks === undefined || networks.contains(facts.clientAddress);
+}

@@ -1,0 +1,58 @@
+import { BlockList } from "node:net";
+import ipaddr from "ipaddr.js";
+
+/** An address in canonical text: IPv4-mapped IPv6 is IPv4. Parse it once per connection, not per request. */
+export interface Address {
+  readonly text: string;
+  readonly family: "ipv4" | "ipv6";
+  /** Whose failures are counted together: the IPv4 address itself, or the IPv6 /64 one subscriber holds. */
+  readonly neighbourhood: string;
+}
+
+/** A compiled allowlist: CIDR ranges, tested in one native call. */
+export interface NetworkSet {
+  readonly ranges: readonly string[];
+  readonly contains: (address: Address) => boolean;
+}
+
+/** Parses an address as sockets and forwarding headers spell it; undefined when it is none. */
+export function parseAddress(text: string): Address | undefined {
+  // `isValidFourPartDecimal` keeps out the octal, hex and short forms that inet_aton readers disagree on.
+  const unzoned = text.replace(/%[A-Za-z0-9._-]+$/, "");
+  if (ipaddr.IPv4.isValidFourPartDecimal(unzoned)) return toIPv4(ipaddr.IPv4.parse(unzoned));
+  if (!unzoned.includes(":") || !ipaddr.IPv6.isValid(unzoned)) return undefined;
+  const parsed = ipaddr.IPv6.parse(unzoned);
+  if (parsed.isIPv4MappedAddress()) return toIPv4(parsed.toIPv4Address());
+  const network = parsed.parts.slice(0, 4).map((part) => part.toString(16));
+  return { text: parsed.toString(), family: "ipv6", neighbourhood: `${network.join(":")}::/64` };
+}
+
+function toIPv4(parsed: ipaddr.IPv4): Address {
+  const text = parsed.toString();
+  return { text, family: "ipv4", neighbourhood: text };
+}
+
+/** Why a text is no network, or its address and prefix length. A lone address is a network of one. */
+export function parseNetwork(text: string): { readonly address: Address; readonly prefix: number } | undefined {
+  const slash = text.indexOf("/");
+  const address = parseAddress(slash === -1 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const bits = address.family === "ipv4" ? 32 : 128;
+  if (slash === -1) return { address, prefix: bits };
+  const written = text.slice(slash + 1);
+  if (!/^(0|[1-9]\d{0,2})$/.test(written)) return undefined;
+  // `::ffff:10.0.0.0/104` names IPv4 addresses in 128 bits; matching happens in 32.
+  const mapped = address.family === "ipv4" && text.includes(":");
+  const prefix = mapped ? Number(written) - 96 : Number(written);
+  return prefix >= 0 && prefix <= bits ? { address, prefix } : undefined;
+}
+
+/** Compiles ranges that `parseNetwork` accepts; the others were reported as config problems and match nothing. */
+export function compileNetworks(ranges: readonly string[]): NetworkSet {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const network = parseNetwork(range);
+    if (network !== undefined) list.addSubnet(network.address.text, network.prefix, network.address.family);
+  }
+  return { ranges, contains: (address) => list.check(address.text, address.family) };
+}

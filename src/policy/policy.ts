@@ -1,0 +1,32 @@
+import type { BucketTable, Limit } from "./bucket.ts";
+import type { CredentialRules } from "./credential.ts";
+import type { KeyIndex, VerifiedCredentials } from "./key.ts";
+import type { KeyFormat } from "./key-format.ts";
+import type { RouteTable } from "./route.ts";
+import type { PathRules } from "./target.ts";
+
+/** Everything `decide` consults: compiled, immutable, replaced whole by a reload. */
+export interface Policy {
+  /** The content digest of the files it was read from. */
+  readonly revision: string;
+  readonly httpsRequired: boolean;
+  readonly paths: PathRules;
+  readonly routes: RouteTable;
+  readonly credentials: CredentialRules;
+  /** Empty: any visible text may be a key. */
+  readonly keyFormats: readonly KeyFormat[];
+  /** Values this instance serves, by segment name; a segment not listed is not judged. */
+  readonly accept: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly keys: KeyIndex;
+  /** Method to action, for derived scopes. */
+  readonly actions: ReadonlyMap<string, string>;
+  /** Refused credentials per client address; undefined: unlimited. */
+  readonly failureLimit: Limit | undefined;
+}
+
+/** What outlives a policy: spent buckets and finished verifications survive a reload. */
+export interface PolicyState {
+  readonly buckets: BucketTable;
+  readonly failures: BucketTable;
+  readonly verified: VerifiedCredentials;
+}

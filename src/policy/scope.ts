@@ -1,0 +1,48 @@
+/** What a key may do, compiled from its scopes, the catalogue's implications and wildcards. */
+export interface Grants {
+  readonly all: boolean;
+  readonly exact: ReadonlySet<string>;
+  readonly patterns: readonly RegExp[];
+}
+
+/** A scope and those it includes, as the config's catalogue declares them. */
+export type ScopeCatalogue = ReadonlyMap<string, readonly string[]>;
+
+// A scope is written into headers, challenges and templates: visible ASCII without quotes, commas or blanks.
+const SCOPE_TEXT = /^[A-Za-z0-9_*][A-Za-z0-9_.:*/@+~-]{0,127}$/;
+
+/** Whether a text can be a scope (or a scope pattern) at all. */
+export function isScopeText(text: string): boolean {
+  return SCOPE_TEXT.test(text);
+}
+
+/** Compiles a key's scopes: `*` grants all, `orders:*` by segment; implications are followed to their end. */
+export function compileGrants(scopes: readonly string[], catalogue: ScopeCatalogue): Grants {
+  const exact = new Set<string>();
+  const patterns: RegExp[] = [];
+  const pending = [...scopes];
+  for (let scope = pending.pop(); scope !== undefined; scope = pending.pop()) {
+    if (exact.has(scope)) continue;
+    exact.add(scope);
+    pending.push(...(catalogue.get(scope) ?? []));
+    if (scope === "*" || !scope.includes("*")) continue;
+    const pattern = compilePattern(scope);
+    patterns.push(pattern);
+    for (const known of catalogue.keys()) if (pattern.test(known)) pending.push(known);
+  }
+  return { all: exact.has("*"), exact, patterns };
+}
+
+export function grantsScope(grants: Grants, scope: string): boolean {
+  return grants.all || grants.exact.has(scope) || grants.patterns.some((pattern) => pattern.test(scope));
+}
+
+/**
+ * A `*` stands for one segment between `.` or `:`, a last one for one or more. Each becomes a
+ * character class that cannot match a separator, so no pattern backtracks.
+ */
+function compilePattern(scope: string): RegExp {
+  const last = scope.endsWith("*") ? scope.slice(0, -1) : scope;
+  const body = last.split("*").map(RegExp.escape).join("[^.:]+");
+  return new RegExp(`^${body}${scope.endsWith("*") ? ".+" : ""}$`);
+}
