@@ -1,0 +1,106 @@
+import type { Diagnostic } from "./diagnostics.ts";
+
+/** What the store must know of a configuration; the rest is the caller's. */
+export interface Revisioned {
+  readonly policy: { readonly revision: string };
+}
+
+/** One attempt to load: a whole new configuration, or everything that is wrong with it. */
+export type LoadOutcome<C> =
+  | {
+      readonly kind: "loaded";
+      readonly configuration: C;
+      readonly warnings: readonly Diagnostic[];
+      /** The files it was read from, which are the ones to watch. */
+      readonly files: readonly string[];
+    }
+  | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] };
+
+export type Loaded<C> = Extract<LoadOutcome<C>, { kind: "loaded" }>;
+
+export type ReloadOutcome =
+  | { readonly kind: "swapped"; readonly revision: string; readonly previous: string }
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] };
+
+export interface PolicyStoreOptions<C extends Revisioned> {
+  /** Reads and compiles the files anew, off the event loop. A throw is a rejection. */
+  readonly load: () => Promise<LoadOutcome<C>>;
+  readonly initial: C;
+  readonly nowMs: () => number;
+  /** A last word on a configuration that is valid by itself; any diagnostic rejects it. */
+  readonly guard?: (next: C, current: C) => readonly Diagnostic[];
+  /** Called after `current` holds the new configuration. */
+  readonly onSwap: (next: Loaded<C>, previous: C) => void;
+  readonly onReject: (diagnostics: readonly Diagnostic[]) => void;
+}
+
+export interface PolicyStore<C> {
+  /** The configuration in force. A request reads it once and keeps what it read to its end. */
+  readonly current: C;
+  /** Undefined before the first reload. */
+  readonly lastReload: { readonly atMs: number; readonly outcome: ReloadOutcome } | undefined;
+  /** Loads and, if all is well, swaps. One load runs at a time; calls made meanwhile share the one that follows. */
+  readonly reload: () => Promise<ReloadOutcome>;
+}
+
+/** Holds the configuration in force. A reload replaces it whole, in one assignment, or leaves the last good one. */
+export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOptions<C>): PolicyStore<C> {
+  let running: Promise<ReloadOutcome> | undefined;
+  let queued: Promise<ReloadOutcome> | undefined;
+
+  const store: { current: C; lastReload: PolicyStore<C>["lastReload"]; reload: PolicyStore<C>["reload"] } = {
+    current: options.initial,
+    lastReload: undefined,
+    reload() {
+      if (running === undefined) return start();
+      // What the running load has read may already be old, so whoever asks now waits for the next one.
+      queued ??= running.then(start, start);
+      return queued;
+    },
+  };
+
+  function start(): Promise<ReloadOutcome> {
+    queued = undefined;
+    running = run().finally(() => {
+      running = queued;
+    });
+    return running;
+  }
+
+  async function run(): Promise<ReloadOutcome> {
+    const previous = store.current;
+    const loaded = await loadSafely(options.load);
+    const refusals = loaded.kind === "loaded" ? (options.guard?.(loaded.configuration, previous) ?? []) : [];
+    if (loaded.kind === "rejected" || refusals.length > 0) {
+      const diagnostics = loaded.kind === "rejected" ? loaded.diagnostics : refusals;
+      const outcome = conclude({ kind: "rejected", diagnostics });
+      options.onReject(diagnostics);
+      return outcome;
+    }
+    const { revision } = loaded.configuration.policy;
+    if (revision === previous.policy.revision) return conclude({ kind: "unchanged" });
+    store.current = loaded.configuration;
+    const outcome = conclude({ kind: "swapped", revision, previous: previous.policy.revision });
+    options.onSwap(loaded, previous);
+    return outcome;
+  }
+
+  function conclude(outcome: ReloadOutcome): ReloadOutcome {
+    store.lastReload = { atMs: options.nowMs(), outcome };
+    return outcome;
+  }
+
+  return store;
+}
+
+/** An exception while loading must not end a process that has a good policy in force. */
+async function loadSafely<C>(load: () => Promise<LoadOutcome<C>>): Promise<LoadOutcome<C>> {
+  try {
+    return await load();
+  } catch (error) {
+    const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
+    const diagnostic: Diagnostic = { severity: "error", file: "", line: 0, column: 0, path: "", message };
+    return { kind: "rejected", diagnostics: [diagnostic] };
+  }
+}
