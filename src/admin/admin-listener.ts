@@ -1,0 +1,121 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { JWK } from "jose";
+import type { AdminSettings, SocketAddress } from "../config/settings.ts";
+import type { Prober } from "./probe.ts";
+
+/**
+ * The other port. Answers, by path:
+ *
+ * - `GET /livez`                  200 as long as the process answers
+ * - `GET /readyz`                 200 when requests are taken, 503 while starting or draining; JSON detail
+ * - `GET /metrics`                Prometheus text
+ * - `GET /.well-known/jwks.json`  public keys of the identity assertion
+ * - `GET /probe/<name>`           the status of the configured path of the upstream
+ * - `POST /-/reload`              reloads the config now (token)
+ */
+export interface AdminListener {
+  readonly address: SocketAddress;
+  readonly close: () => void;
+}
+
+/** What the admin port can ask of the process. */
+export interface AdminBackend {
+  /** Read at every request: the token and probes may be reloaded. */
+  readonly settings: () => AdminSettings | undefined;
+  readonly readiness: () => { readonly ready: boolean; readonly detail: Readonly<Record<string, unknown>> };
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly jwks: () => Promise<readonly JWK[]>;
+  readonly probe: Prober;
+  readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  readonly headers?: readonly string[];
+}
+
+const TEXT = "text/plain; charset=utf-8";
+const JSON_TYPE = "application/json; charset=utf-8";
+
+export async function openAdminListener(settings: AdminSettings, backend: AdminBackend): Promise<AdminListener> {
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+    answer(request, backend).then(
+      (reply) => write(response, reply),
+      () => write(response, { status: 500, contentType: TEXT, body: "internal error\n" }),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const { address } = settings;
+    if (address.kind === "unix") server.listen({ path: address.path }, resolve);
+    else server.listen({ host: address.host, port: address.port }, resolve);
+  });
+  const bound = server.address();
+  const { address } = settings;
+  return {
+    address: typeof bound === "object" && bound !== null && address.kind === "tcp" ? { ...address, port: bound.port } : address,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function answer(request: IncomingMessage, backend: AdminBackend): Promise<Answer> {
+  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  if (isRead) {
+    const open = await answerOpen(path, backend);
+    if (open !== undefined) return open;
+  }
+  // Beyond health and metrics nothing is told without the token, not even which paths exist.
+  if (!holdsToken(request, backend.settings())) {
+    return { status: 401, contentType: TEXT, body: "admin token required\n", headers: ["WWW-Authenticate", "Bearer"] };
+  }
+  if (path === "/-/reload" && request.method === "POST") return toJson(200, await backend.reload());
+  return { status: 404, contentType: TEXT, body: "not found\n" };
+}
+
+async function answerOpen(path: string, backend: AdminBackend): Promise<Answer | undefined> {
+  if (path === "/livez") return { status: 200, contentType: TEXT, body: "ok\n" };
+  if (path === "/readyz") {
+    const { ready, detail } = backend.readiness();
+    return toJson(ready ? 200 : 503, detail);
+  }
+  if (path === "/metrics") {
+    const { contentType, text } = await backend.metrics();
+    return { status: 200, contentType, body: text };
+  }
+  if (path === "/.well-known/jwks.json") return toJson(200, { keys: await backend.jwks() });
+  if (path.startsWith("/probe/")) {
+    const target = backend.settings()?.probes.get(path.slice("/probe/".length));
+    if (target === undefined) return { status: 404, contentType: TEXT, body: "no such probe\n" };
+    const status = await backend.probe(target);
+    return { status, contentType: TEXT, body: `upstream answered ${status}\n` };
+  }
+  return undefined;
+}
+
+function toJson(status: number, value: Readonly<Record<string, unknown>>): Answer {
+  return { status, contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+}
+
+function holdsToken(request: IncomingMessage, settings: AdminSettings | undefined): boolean {
+  if (settings?.tokenSha256 === undefined) return false;
+  const presented = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  if (presented === undefined) return false;
+  const digest = createHash("sha256").update(presented).digest();
+  return timingSafeEqual(digest, Buffer.from(settings.tokenSha256, "hex"));
+}
+
+function write(response: ServerResponse, reply: Answer): void {
+  const length = Buffer.byteLength(reply.body);
+  response.writeHead(reply.status, [
+    ...["Content-Type", reply.contentType, "Content-Length", String(length), "Cache-Control", "no-store"],
+    ...["X-Content-Type-Options", "nosniff", ...(reply.headers ?? [])],
+  ]);
+  response.end(reply.body);
+}

@@ -1,0 +1,76 @@
+import type { LoadResult } from "../config/load.ts";
+import { describeDiff, diffPolicies } from "../config/policy-diff.ts";
+import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
+import { restartNeeded } from "../config/restart.ts";
+import type { Configuration } from "../config/settings.ts";
+import { watchFiles } from "../config/watcher.ts";
+import type { Clock } from "../proxy/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+
+export interface ReloaderOptions {
+  readonly load: () => Promise<LoadResult>;
+  readonly first: Loaded<Configuration>;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Puts a new configuration in force: one assignment, made before anything is logged. */
+  readonly takeUp: (next: Configuration) => void;
+  /** Called after every attempt: what is not part of the config, such as a certificate, may have changed too. */
+  readonly afterAttempt: () => Promise<void>;
+}
+
+/** Keeps the configuration in force that of the files on disk, or the last good one. */
+export interface Reloader {
+  readonly reload: () => Promise<ReloadOutcome>;
+  readonly lastReload: () => PolicyStore<Configuration>["lastReload"];
+  readonly close: () => void;
+}
+
+export function startReloader(options: ReloaderOptions): Reloader {
+  const { first, log, metrics, clock } = options;
+  const store = createPolicyStore<Configuration>({
+    load: options.load,
+    initial: first.configuration,
+    nowMs: clock.now,
+    onSwap: (next, previous) => {
+      options.takeUp(next.configuration);
+      watcher.setFiles(watchedFiles(next));
+      report(next, previous, options);
+    },
+    onReject: (diagnostics) => {
+      metrics.reloaded(false, store.current.policy.revision, clock.now());
+      log.error({ diagnostics, revision: store.current.policy.revision }, "reload rejected, the last good policy stays");
+    },
+  });
+  const reload = async (): Promise<ReloadOutcome> => {
+    const outcome = await store.reload();
+    await options.afterAttempt();
+    return outcome;
+  };
+  const watcher = watchFiles(watchedFiles(first), () => void reload(), { timers: { setTimeout: unreferenced } });
+  metrics.reloaded(true, first.configuration.policy.revision, clock.now());
+  return { reload, lastReload: () => store.lastReload, close: () => watcher.close() };
+}
+
+function report(next: Loaded<Configuration>, previous: Configuration, { log, metrics, clock, first }: ReloaderOptions) {
+  const { policy, settings } = next.configuration;
+  metrics.reloaded(true, policy.revision, clock.now());
+  const changes = describeDiff(diffPolicies(previous.policy, policy));
+  log.info({ revision: policy.revision, previous: previous.policy.revision, changes }, "policy reloaded");
+  for (const warning of next.warnings) log.warn({ warning }, "config warning");
+  const pending = restartNeeded(first.configuration.settings, settings);
+  if (pending.length > 0) log.warn({ settings: pending }, "these settings change only at a restart");
+}
+
+function watchedFiles(loaded: Loaded<Configuration>): readonly string[] {
+  const { tls } = loaded.configuration.settings.listen;
+  return tls === undefined ? loaded.files : [...loaded.files, tls.cert, tls.key];
+}
+
+/** Watching alone is no reason to stay alive. */
+function unreferenced(task: () => void, delayMs: number) {
+  const timer = setTimeout(task, delayMs);
+  timer.unref();
+  return { cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,186 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type AdminBackend, type AdminListener, openAdminListener } from "../admin/admin-listener.ts";
+import { createProber } from "../admin/probe.ts";
+import type { Diagnostic } from "../config/diagnostics.ts";
+import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
+import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
+import { readSnapshot } from "../config/source.ts";
+import { createBucketTable } from "../policy/bucket.ts";
+import { publicJwk } from "../proxy/assertion.ts";
+import type { Clock } from "../proxy/clock.ts";
+import type { Gateway } from "../proxy/gateway.ts";
+import { type Listener, openListener, type TlsMaterial } from "../proxy/listener.ts";
+import { createAccessLog, type Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { type BcryptVerifier, createBcryptVerifier } from "./bcrypt-verifier.ts";
+import { type Drained, drain } from "./drain.ts";
+import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
+import { type Reloader, startReloader } from "./reloader.ts";
+
+export interface ServeOptions {
+  readonly configFile: string;
+  readonly overrides: Overrides;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Made once the config has said how much to log. */
+  readonly createLog: (configuration: Configuration) => Log;
+  readonly metrics: Metrics;
+}
+
+export type Served =
+  | { readonly kind: "serving"; readonly process: ServingProcess }
+  | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] }
+  | { readonly kind: "failed"; readonly problem: string };
+
+/** A Latchkey that takes requests. */
+export interface ServingProcess {
+  readonly listenAddress: SocketAddress;
+  readonly adminAddress: SocketAddress | undefined;
+  readonly log: Log;
+  readonly warnings: readonly Diagnostic[];
+  readonly reload: Reloader["reload"];
+  /** Fails readiness at once, finishes what is in flight and closes everything. */
+  readonly stop: () => Promise<Drained>;
+}
+
+/** Loads the config, opens both listeners and keeps the policy that of the files: the composition root. */
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { clock, metrics } = options;
+  const load = async (): Promise<LoadResult> =>
+    parseConfiguration(await readSnapshot(options.configFile, { env: options.env }), options.overrides);
+  const first = await load();
+  if (first.kind === "rejected") return first;
+
+  const log = options.createLog(first.configuration);
+  const inForce = putInForce(first.configuration);
+  const settings = () => inForce.generation.configuration.settings;
+  const verifier = createBcryptVerifier(workerUrl());
+  const gateway = createGateway(inForce, verifier, log, options);
+  try {
+    const { listen, admin } = first.configuration.settings;
+    const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrades);
+    const reloader = startReloader({
+      load,
+      first,
+      log,
+      metrics,
+      clock,
+      takeUp: (next) => {
+        replaceInForce(inForce, next);
+        listener.retune(next.settings.listen);
+      },
+      afterAttempt: () => renewTls(listener, settings().listen, log),
+    });
+    metrics.watchUpgrades(() => inForce.upstream.upgrades.openCount());
+    const backend = createBackend(inForce, reloader, metrics);
+    const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
+    return {
+      kind: "serving",
+      process: {
+        listenAddress: listener.address,
+        adminAddress: adminListener?.address,
+        log,
+        warnings: first.warnings,
+        reload: reloader.reload,
+        stop: () => stop({ inForce, listener, adminListener, reloader, verifier, clock }),
+      },
+    };
+  } catch (error) {
+    return { kind: "failed", problem: describeStartFailure(error) };
+  }
+}
+
+function createGateway(inForce: InForce, verifier: BcryptVerifier, log: Log, options: ServeOptions): Gateway {
+  const accessLog = createAccessLog(log, () => inForce.generation.configuration.settings.log);
+  return {
+    current: () => inForce.generation,
+    state: { buckets: createBucketTable(), failures: createBucketTable(), verified: verifier.verified },
+    clock: options.clock,
+    verifier,
+    forwarder: () => inForce.upstream.forwarder,
+    observer: {
+      record: (record) => {
+        options.metrics.record(record);
+        accessLog.record(record);
+      },
+    },
+    isDraining: () => inForce.draining,
+    createRequestId: randomUUID,
+  };
+}
+
+function createBackend(inForce: InForce, reloader: Reloader, metrics: Metrics): AdminBackend {
+  const settings = () => inForce.generation.configuration.settings;
+  return {
+    settings: () => settings().admin,
+    readiness: () => ({
+      ready: !inForce.draining,
+      detail: {
+        status: inForce.draining ? "draining" : "ready",
+        revision: inForce.generation.configuration.policy.revision,
+        lastReload: reloader.lastReload(),
+      },
+    }),
+    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    jwks: async () => {
+      const { assertion } = settings().identity;
+      return assertion === undefined ? [] : [await publicJwk(assertion)];
+    },
+    probe: (path) => createProber(settings().upstream)(path),
+    reload: async () => ({ ...(await reloader.reload()) }),
+  };
+}
+
+interface Stoppable {
+  readonly inForce: InForce;
+  readonly listener: Listener;
+  readonly adminListener: AdminListener | undefined;
+  readonly reloader: Reloader;
+  readonly verifier: BcryptVerifier;
+  readonly clock: Clock;
+}
+
+async function stop({ inForce, listener, adminListener, reloader, verifier, clock }: Stoppable): Promise<Drained> {
+  inForce.draining = true;
+  reloader.close();
+  const { forwarder, upgrades } = inForce.upstream;
+  const inFlight = { openUpgrades: upgrades.openCount, closeUpgrades: upgrades.closeAll };
+  const drained = await drain(inForce.generation.configuration.settings.drain, listener, inFlight, clock);
+  await Promise.all([forwarder.destroy(), verifier.close()]);
+  adminListener?.close();
+  return drained;
+}
+
+async function readTls(listen: ListenSettings): Promise<TlsMaterial | undefined> {
+  if (listen.tls === undefined) return undefined;
+  const [cert, key] = await Promise.all([readFile(listen.tls.cert, "utf8"), readFile(listen.tls.key, "utf8")]);
+  return { cert, key };
+}
+
+async function renewTls(listener: Listener, listen: ListenSettings, log: Log): Promise<void> {
+  try {
+    const material = await readTls(listen);
+    if (material !== undefined) listener.renewTls(material);
+  } catch (error) {
+    log.error({ error: String(error) }, "the TLS certificate cannot be used, the one in force stays");
+  }
+}
+
+/** The worker stands beside this module, built or not. */
+function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith(".ts") ? "./bcrypt-worker.ts" : "./bcrypt-worker.js", import.meta.url);
+}
+
+function describeStartFailure(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  switch (code) {
+    case "EADDRINUSE":
+      return `${message}. Another process listens there; choose another address with --listen or --admin`;
+    case "EACCES":
+      return `${message}. Ports below 1024 need a privilege; listen on a higher one`;
+    default:
+      return message;
+  }
+}

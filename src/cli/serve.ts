@@ -1,0 +1,84 @@
+import { Command } from "commander";
+import type { SocketAddress } from "../config/settings.ts";
+import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
+
+interface ServeFlags {
+  readonly config?: string;
+  readonly listen?: string;
+  readonly upstream?: string;
+  readonly admin?: string;
+}
+
+/** `latchkey serve`: the proxy itself. */
+export function serveCommand(terminal: Terminal, setExit: (code: ExitCode) => void): Command {
+  return new Command("serve")
+    .summary("run the proxy")
+    .description(
+      "Run the proxy in the foreground. Config is reloaded when a file changes, on SIGHUP, and by POST /-/reload on the\n" +
+        "admin port. SIGTERM and SIGINT drain: readiness fails, what is in flight finishes, then the process ends.",
+    )
+    .option("-c, --config <file>", "main config file, YAML or JSON (LATCHKEY_CONFIG; default latchkey.yaml)")
+    .option("--listen <address>", "host:port or unix:/path to take requests on (LATCHKEY_LISTEN)")
+    .option("--upstream <url>", "the app: http://host:port, https://host:port or unix:/path (LATCHKEY_UPSTREAM)")
+    .option("--admin <address>", "host:port of health and metrics, or off (LATCHKEY_ADMIN)")
+    .addHelpText(
+      "after",
+      `
+A flag beats its environment variable, which beats the file.
+
+Examples:
+  latchkey serve --config /etc/latchkey/latchkey.yaml
+  LATCHKEY_UPSTREAM=http://127.0.0.1:3000 latchkey serve
+
+Exit codes: 0 stopped as asked; 1 the config has errors, an address cannot be had, or a drain was cut short;
+2 called wrongly.`,
+    )
+    .action(async (flags: ServeFlags) => setExit(await runServe(terminal, flags)));
+}
+
+async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode> {
+  // Loaded here so that the other commands start without the data plane.
+  const { startProcess } = await import("./serve-process.ts");
+  const started = await startProcess(terminal, {
+    configFile: flags.config ?? terminal.env["LATCHKEY_CONFIG"] ?? "latchkey.yaml",
+    overrides: toOverrides(flags, terminal.env),
+  });
+  if (started === undefined) return EXIT.failed;
+  const { log } = started;
+  log.info(
+    {
+      listen: formatAddress(started.listenAddress),
+      admin: started.adminAddress === undefined ? "off" : formatAddress(started.adminAddress),
+    },
+    "ready",
+  );
+  terminal.onHangUp(() => void started.reload());
+  const signal = await new Promise<string>((resolve) => terminal.onStop(resolve));
+  log.info({ signal }, "draining");
+  const drained = await started.stop();
+  log.info({ drained }, "stopped");
+  return drained === "finished" ? EXIT.ok : EXIT.failed;
+}
+
+/** What flags and environment say over the file, each blamed under its own name. */
+export function toOverrides(flags: Omit<ServeFlags, "config">, env: Terminal["env"]) {
+  const pick = (flag: string | undefined, name: string) => {
+    if (flag !== undefined) return { value: flag, origin: `--${name}` };
+    const variable = `LATCHKEY_${name.toUpperCase()}`;
+    const value = env[variable];
+    return value === undefined || value === "" ? undefined : { value, origin: variable };
+  };
+  const listen = pick(flags.listen, "listen");
+  const upstream = pick(flags.upstream, "upstream");
+  const admin = pick(flags.admin, "admin");
+  return {
+    ...(listen === undefined ? {} : { listen }),
+    ...(upstream === undefined ? {} : { upstream }),
+    ...(admin === undefined ? {} : { admin }),
+  };
+}
+
+export function formatAddress(address: SocketAddress): string {
+  if (address.kind === "unix") return `unix:${address.path}`;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}

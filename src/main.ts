@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+import { createInterface } from "node:readline/promises";
+import { runProgram } from "./cli/program.ts";
+import { EXIT, type Terminal } from "./cli/terminal.ts";
+
+const terminal: Terminal = {
+  env: process.env,
+  cwd: process.cwd(),
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  interactive: process.stdin.isTTY && process.stdout.isTTY,
+  // https://no-color.org: set to anything, it means no.
+  colour: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
+  ask: async (question) => {
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      return await lines.question(question);
+    } finally {
+      lines.close();
+    }
+  },
+  onStop: (stop) => {
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+  },
+  onExit: (flush) => void process.on("exit", flush),
+  onHangUp: (hangUp) => void process.on("SIGHUP", hangUp),
+};
+
+process.exitCode = EXIT.ok;
+await runProgram(process.argv.slice(2), terminal, (code) => {
+  process.exitCode = code;
+});

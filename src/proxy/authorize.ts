@@ -1,0 +1,48 @@
+import { decide } from "../policy/decide.ts";
+import { deny } from "../policy/decision.ts";
+import type { RequestFacts } from "../policy/facts.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Gateway, Settled } from "./gateway.ts";
+
+/**
+ * Decides a request, resolving a slow hash where one is needed. Synchronous whenever nothing is slow.
+ * An exception anywhere denies: a broken invariant must never forward.
+ */
+export function authorize(facts: RequestFacts, policy: Policy, gateway: Gateway): Settled | Promise<Settled> {
+  try {
+    const decision = decide(facts, policy, gateway.state, gateway.clock.now());
+    return decision.kind === "verify" ? settle(facts, policy, gateway, decision) : decision;
+  } catch (error) {
+    return denyBroken(error);
+  }
+}
+
+async function settle(
+  facts: RequestFacts,
+  policy: Policy,
+  gateway: Gateway,
+  asked: Parameters<Gateway["verifier"]["verify"]>[0],
+): Promise<Settled> {
+  try {
+    const verification = await gateway.verifier.verify(asked);
+    const decision = decide(facts, policy, gateway.state, gateway.clock.now(), verification);
+    return decision.kind === "verify" ? denyBroken("a verified credential asked for verification") : decision;
+  } catch (error) {
+    return denyBroken(error);
+  }
+}
+
+function denyBroken(error: unknown): Settled {
+  return deny("internal_error", { detail: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}
+
+// Slow hashes take some 50 to 300 ms. Refusals of credentials that might have needed one all leave on
+// the same grid, so a known prefix cannot be told from an unknown one by the clock.
+const REFUSAL_GRID_MS = 250;
+
+/** How long to hold a refusal back, given the time since the request came; 0 where no key is slow-hashed. */
+export function holdBackMs(decision: Settled, policy: Policy, elapsedMs: number): number {
+  if (decision.kind !== "deny" || policy.keys.slowPrefixLengths.length === 0) return 0;
+  if (decision.reason !== "key_unknown" && decision.reason !== "credential_malformed") return 0;
+  return REFUSAL_GRID_MS - (elapsedMs % REFUSAL_GRID_MS);
+}

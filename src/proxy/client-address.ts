@@ -1,0 +1,86 @@
+import { type Address, type NetworkSet, parseAddress } from "../policy/network.ts";
+
+/** The other end of a connection, parsed once. */
+export interface Peer {
+  readonly address: Address;
+  readonly encrypted: boolean;
+  /** Requests being answered on this connection: while any is, no error may be written between their bytes. */
+  inFlight: number;
+}
+
+/** Who a request is believed to come from and how it reached the first trusted hop. */
+export interface Origin {
+  readonly clientAddress: Address;
+  readonly secure: boolean;
+  /** Whether the peer's forwarding headers were believed, and so are passed on with ours appended. */
+  readonly trusted: boolean;
+  readonly forwardedFor: string | undefined;
+  readonly forwardedHost: string | undefined;
+}
+
+const FORWARDED_FOR = "x-forwarded-for";
+const FORWARDED_PROTO = "x-forwarded-proto";
+const FORWARDED_HOST = "x-forwarded-host";
+
+/**
+ * Finds the client address. Without trusted proxies every forwarding header is ignored. With them the
+ * list is walked from the right to the first untrusted address; anything unparsable means the peer.
+ */
+export function findOrigin(
+  peer: Peer,
+  rawHeaders: readonly string[],
+  trustedProxies: NetworkSet | undefined,
+): Origin {
+  if (trustedProxies === undefined || !trustedProxies.contains(peer.address)) return toDirectOrigin(peer);
+  const forwardedFor = readList(rawHeaders, FORWARDED_FOR);
+  // Each hop appends, so of several values the last is the one our trusted peer wrote.
+  const proto = readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
+  return {
+    clientAddress: walk(forwardedFor, peer, trustedProxies),
+    secure: proto === "https" || (proto !== "http" && peer.encrypted),
+    trusted: true,
+    forwardedFor,
+    forwardedHost: readList(rawHeaders, FORWARDED_HOST),
+  };
+}
+
+function toDirectOrigin(peer: Peer): Origin {
+  return {
+    clientAddress: peer.address,
+    secure: peer.encrypted,
+    trusted: false,
+    forwardedFor: undefined,
+    forwardedHost: undefined,
+  };
+}
+
+function walk(forwardedFor: string | undefined, peer: Peer, trustedProxies: NetworkSet): Address {
+  if (forwardedFor === undefined) return peer.address;
+  let candidate = peer.address;
+  for (const entry of forwardedFor.split(",").reverse()) {
+    const address = parseEntry(entry.trim());
+    if (address === undefined) return peer.address;
+    candidate = address;
+    if (!trustedProxies.contains(address)) return address;
+  }
+  return candidate;
+}
+
+/** Some proxies add the port: `203.0.113.7:51234`, `[2001:db8::1]:51234`. */
+function parseEntry(entry: string): Address | undefined {
+  const bracketed = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(entry)?.[1];
+  const unported = /^(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}$/.exec(entry)?.[1];
+  return parseAddress(bracketed ?? unported ?? entry);
+}
+
+/** A list field's lines joined in order (RFC 9110 §5.3); undefined when there is none. */
+function readList(rawHeaders: readonly string[], lowerName: string): string | undefined {
+  let joined: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? "";
+    if (name.length !== lowerName.length || name.toLowerCase() !== lowerName) continue;
+    const value = rawHeaders[index + 1] ?? "";
+    joined = joined === undefined ? value : `${joined}, ${value}`;
+  }
+  return joined;
+}

@@ -1,0 +1,30 @@
+import type { Decision, NeedsVerification } from "../policy/decision.ts";
+import type { Verification } from "../policy/key.ts";
+import type { PolicyState } from "../policy/policy.ts";
+import type { Observer } from "../telemetry/access-record.ts";
+import type { Clock } from "./clock.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Generation } from "./generation.ts";
+
+/** Runs slow hashes off the event loop: one per credential at a time, in a bounded queue. */
+export interface SlowVerifier {
+  readonly verify: (request: NeedsVerification) => Promise<Verification>;
+}
+
+/** All that answering a request needs from the process around it. */
+export interface Gateway {
+  /** The generation in force; a plain read, made once per request. */
+  readonly current: () => Generation;
+  readonly state: PolicyState;
+  readonly clock: Clock;
+  readonly verifier: SlowVerifier;
+  /** The way to the upstream now in force; a reload may replace it. */
+  readonly forwarder: () => Forwarder;
+  readonly observer: Observer;
+  /** Whether the process is on its way out: connections are closed after their answer. */
+  readonly isDraining: () => boolean;
+  readonly createRequestId: () => string;
+}
+
+/** A decision that needs nothing more. */
+export type Settled = Exclude<Decision, NeedsVerification>;

@@ -1,0 +1,59 @@
+import type { IdentitySettings } from "../config/settings.ts";
+import { fillTemplate } from "../config/template.ts";
+import type { Key } from "../policy/key.ts";
+import type { Principal } from "../policy/principal.ts";
+
+/** Writes the identity headers of one generation of config: flat header lines for a principal. */
+export type IdentityWriter = (principal: Principal) => readonly string[];
+
+/**
+ * Compiles identity headers; they are filled once per key and kept as long as its record is. A header
+ * whose value is absent is left out: the client's own of that name was dropped before.
+ */
+export function createIdentityWriter(settings: IdentitySettings): IdentityWriter {
+  const known = new WeakMap<Key, readonly string[]>();
+  return (principal) => {
+    let headers = known.get(principal.key);
+    if (headers === undefined) {
+      headers = toHeaders(settings, principal);
+      known.set(principal.key, headers);
+    }
+    return headers;
+  };
+}
+
+function toHeaders(settings: IdentitySettings, principal: Principal): readonly string[] {
+  return settings.headers.flatMap(({ name, value }) => {
+    const filled = toFieldValue(fillTemplate(value, (field) => principalField(principal, field)));
+    return filled === "" ? [] : [name, filled];
+  });
+}
+
+/** The template fields of a principal, shared by identity headers and their documentation. */
+export function principalField(principal: Principal, field: string): string | undefined {
+  const { key, segments } = principal;
+  switch (field) {
+    case "key.id":
+      return key.id;
+    case "key.name":
+      return key.name;
+    case "key.tenant":
+      return key.tenant;
+    case "key.scopes":
+      return key.scopes.join(" ");
+    case "key.environment":
+      return segments.get("environment");
+    case "key.region":
+      return segments.get("region");
+    default: {
+      if (field.startsWith("key.metadata.")) return key.metadata.get(field.slice("key.metadata.".length));
+      if (field.startsWith("key.segments.")) return segments.get(field.slice("key.segments.".length));
+      return undefined;
+    }
+  }
+}
+
+/** Visible ASCII and blanks stay; the rest, and `%` itself, is percent-encoded as UTF-8, so decoding is exact. */
+function toFieldValue(text: string): string {
+  return text.trim().replace(/[^\x20-\x24\x26-\x7e]+/gu, (run) => encodeURIComponent(run.toWellFormed()));
+}

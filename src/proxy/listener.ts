@@ -1,0 +1,135 @@
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ListenSettings, SocketAddress } from "../config/settings.ts";
+import { type DenialReason, deny } from "../policy/decision.ts";
+import type { AccessRecord } from "../telemetry/access-record.ts";
+import type { Gateway } from "./gateway.ts";
+import { handle } from "./handle.ts";
+import { peerOf } from "./request-facts.ts";
+import { renderDenial, respondRaw } from "./respond.ts";
+import { isUpgrade, type UpgradeForwarder } from "./upgrade.ts";
+
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The data-plane listener. */
+export interface Listener {
+  /** Where it really listens; the port is known even if 0 was asked for. */
+  readonly address: SocketAddress;
+  /** Takes up timeouts and the connection limit of a reloaded config. */
+  readonly retune: (settings: ListenSettings) => void;
+  /** New handshakes get the new certificate; connections that exist keep theirs. */
+  readonly renewTls: (material: TlsMaterial) => void;
+  /** Takes no new connection, and closes those with nothing in flight. */
+  readonly stop: () => void;
+  readonly openConnections: () => Promise<number>;
+  readonly destroy: () => void;
+}
+
+/** Opens the listener; rejects with the system's error when the address cannot be had. */
+export async function openListener(
+  settings: ListenSettings,
+  tls: TlsMaterial | undefined,
+  gateway: Gateway,
+  upgrades: () => UpgradeForwarder,
+): Promise<Listener> {
+  const options: ServerOptions = {
+    maxHeaderSize: settings.maxHeaderBytes,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    // Node looks for connections past their timeouts this often; its default of 30 s would stretch them.
+    connectionsCheckingInterval: 1000,
+    shouldUpgradeCallback: isUpgrade,
+  };
+  const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls, minVersion: "TLSv1.2" });
+  const retune = (tuned: ListenSettings): void => {
+    server.headersTimeout = tuned.headersTimeoutMs;
+    server.requestTimeout = tuned.requestTimeoutMs;
+    server.keepAliveTimeout = tuned.idleTimeoutMs;
+    server.maxConnections = tuned.maxConnections;
+  };
+  retune(settings);
+  // 0 is no limit: the lines are counted where a surplus is refused instead of dropped unseen.
+  server.maxHeadersCount = 0;
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => handle(request, response, gateway);
+  server.on("request", onRequest);
+  server.on("checkContinue", onRequest);
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    upgrades().upgrade(request, socket as Socket, head, gateway),
+  );
+  server.on("connect", (_: IncomingMessage, socket: Duplex) => refuseRaw("request_invalid", "CONNECT", socket, gateway));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket, gateway));
+  await listen(server, settings.address);
+  return {
+    address: addressOf(server, settings.address),
+    retune,
+    renewTls: (material) => {
+      if (server instanceof TlsServer) server.setSecureContext(material);
+    },
+    stop: () => {
+      server.close();
+      server.closeIdleConnections();
+    },
+    openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
+    destroy: () => server.closeAllConnections(),
+  };
+}
+
+async function listen(server: Server | TlsServer, address: SocketAddress): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const listening = () => {
+      server.off("error", reject);
+      resolve();
+    };
+    if (address.kind === "unix") server.listen({ path: address.path }, listening);
+    else server.listen({ host: address.host, port: address.port, backlog: 1024 }, listening);
+  });
+}
+
+function addressOf(server: Server | TlsServer, asked: SocketAddress): SocketAddress {
+  const bound = server.address();
+  return typeof bound === "object" && bound !== null && asked.kind === "tcp" ? { ...asked, port: bound.port } : asked;
+}
+
+const PARSE_FAILURES: ReadonlyMap<string, DenialReason> = new Map([
+  ["HPE_HEADER_OVERFLOW", "headers_too_large"],
+  ["HPE_CHUNK_EXTENSIONS_OVERFLOW", "headers_too_large"],
+  ["ERR_HTTP_REQUEST_TIMEOUT", "request_timeout"],
+]);
+
+/** Bytes that are no request get one answer and the end of the connection; what followed them is never read. */
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex, gateway: Gateway): void {
+  const busy = peerOf(socket as Socket).inFlight > 0;
+  // An answer to an earlier request may be half written: ours must not land inside it.
+  if (busy || !socket.writable || error.code === "ECONNRESET") socket.destroy();
+  else refuseRaw(PARSE_FAILURES.get(error.code ?? "") ?? "request_invalid", error.message, socket, gateway);
+}
+
+function refuseRaw(reason: DenialReason, detail: string, socket: Duplex, gateway: Gateway): void {
+  const generation = gateway.current();
+  const requestId = gateway.createRequestId();
+  const answer = renderDenial(deny(reason, { detail }), requestId, generation, gateway.clock.now());
+  const record: AccessRecord = {
+    requestId,
+    method: "",
+    path: "",
+    route: undefined,
+    keyId: undefined,
+    tenant: undefined,
+    clientAddress: peerOf(socket as Socket).address.text,
+    decision: "deny",
+    reason,
+    detail,
+    status: answer.status,
+    ending: "complete",
+    durationMs: 0,
+    revision: generation.configuration.policy.revision,
+  };
+  gateway.observer.record(record);
+  respondRaw(answer, socket);
+}

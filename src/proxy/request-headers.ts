@@ -1,0 +1,136 @@
+import { readValue } from "../policy/credential.ts";
+import type { Allowed } from "../policy/decision.ts";
+import type { Origin, Peer } from "./client-address.ts";
+import type { Generation } from "./generation.ts";
+
+/** The header lines the upstream receives, flat: name, value, name, value … */
+export type HeaderList = string[];
+
+/** How the client framed its body; the upstream's framing is made anew from it. */
+export type BodyFraming =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly bytes: number }
+  | { readonly kind: "chunked" };
+
+export type BuiltHeaders =
+  | { readonly kind: "built"; readonly headers: HeaderList; readonly framing: BodyFraming }
+  | { readonly kind: "invalid"; readonly problem: string };
+
+// Nominating these in `Connection` asks for what happens anyway.
+const ORDINARY_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "upgrade", "te", ""]);
+const HOST = /^[A-Za-z0-9\-._~%!$&'()*+,;=[\]:]*$/;
+
+/**
+ * Builds a new header list for the upstream: copies what may pass, applies the client's `Connection`
+ * to that, and only then adds ours, so that no client can remove them (CVE-2022-31813).
+ */
+export function buildRequestHeaders(
+  rawHeaders: readonly string[],
+  permit: Allowed,
+  origin: Origin,
+  peer: Peer,
+  requestId: string,
+  generation: Generation,
+): BuiltHeaders {
+  const { policy, settings } = generation.configuration;
+  let headers: HeaderList = [];
+  let host: string | undefined;
+  let framing: BodyFraming = { kind: "none" };
+  let nominated: Set<string> | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? "";
+    const value = rawHeaders[index + 1] ?? "";
+    switch (generation.headerRules.classify(name)) {
+      case "forward":
+        headers.push(name, value);
+        break;
+      case "drop":
+      case "request-id":
+        break;
+      case "connection":
+        nominated = nominate(value, nominated);
+        break;
+      case "credential":
+        if (policy.credentials.forward || !carriesCredential(name, value, generation)) headers.push(name, value);
+        break;
+      case "host":
+        if (host !== undefined) return { kind: "invalid", problem: "two Host lines" };
+        if (!HOST.test(value)) return { kind: "invalid", problem: "the Host field is no authority (RFC 9112 §3.2)" };
+        host = value;
+        break;
+      case "content-length":
+        if (framing.kind !== "none") return { kind: "invalid", problem: "the body is framed twice" };
+        if (!/^\d{1,15}$/.test(value)) return { kind: "invalid", problem: "the Content-Length is no number" };
+        framing = { kind: "length", bytes: Number(value) };
+        break;
+      case "transfer-encoding":
+        // RFC 9112 §6.1: a message with both, or with any coding but chunked alone, is not forwarded.
+        if (framing.kind !== "none") return { kind: "invalid", problem: "the body is framed twice" };
+        if (value.toLowerCase() !== "chunked") return { kind: "invalid", problem: "an unsupported transfer coding" };
+        framing = { kind: "chunked" };
+        break;
+      case "method-override":
+        if (permit.route.allowMethodOverride) headers.push(name, value);
+        break;
+    }
+  }
+  if (nominated !== undefined) headers = withoutNominated(headers, nominated);
+  headers.push("host", host ?? new URL(settings.upstream.origin).host);
+  addForwarding(headers, origin, peer, host);
+  headers.push("x-request-id", requestId);
+  if (permit.principal !== undefined) headers.push(...generation.identityHeaders(permit.principal));
+  return { kind: "built", headers, framing };
+}
+
+function nominate(value: string, nominated: Set<string> | undefined): Set<string> | undefined {
+  let named = nominated;
+  for (const option of value.split(",")) {
+    const name = option.trim().toLowerCase();
+    if (ORDINARY_OPTIONS.has(name)) continue;
+    named ??= new Set();
+    named.add(name);
+  }
+  return named;
+}
+
+function withoutNominated(headers: HeaderList, nominated: ReadonlySet<string>): HeaderList {
+  const kept: HeaderList = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? "";
+    if (!nominated.has(name.toLowerCase())) kept.push(name, headers[index + 1] ?? "");
+  }
+  return kept;
+}
+
+/** An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. */
+function carriesCredential(name: string, value: string, generation: Generation): boolean {
+  const lower = name.toLowerCase();
+  return generation.configuration.policy.credentials.locations.some(
+    ({ header, scheme }) =>
+      header === lower &&
+      (scheme === undefined || readValue(value, scheme) !== "" || value.trim().toLowerCase() === scheme),
+  );
+}
+
+/** Rewritten, and appended to only behind a trusted proxy: the app may believe all it reads here. */
+function addForwarding(headers: HeaderList, origin: Origin, peer: Peer, host: string | undefined): void {
+  const earlier = origin.forwardedFor;
+  headers.push("x-forwarded-for", earlier === undefined ? peer.address.text : `${earlier}, ${peer.address.text}`);
+  headers.push("x-forwarded-proto", origin.secure ? "https" : "http");
+  const forwardedHost = origin.forwardedHost ?? host;
+  if (forwardedHost !== undefined && forwardedHost !== "") headers.push("x-forwarded-host", forwardedHost);
+}
+
+const CLIENT_REQUEST_ID = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
+
+/** The client's own request id where it is one plain value; undefined otherwise, and the caller makes one. */
+export function findRequestId(rawHeaders: readonly string[]): string | undefined {
+  let found: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? "";
+    if (name.length !== 12 || name.toLowerCase() !== "x-request-id") continue;
+    if (found !== undefined) return undefined;
+    found = rawHeaders[index + 1] ?? "";
+  }
+  return found !== undefined && CLIENT_REQUEST_ID.test(found) ? found : undefined;
+}

@@ -1,0 +1,29 @@
+import type { DenialReason } from "../policy/decision.ts";
+
+/** One request as it was decided and as it ended: the single source of its log line and its metrics. */
+export interface AccessRecord {
+  readonly requestId: string;
+  readonly method: string;
+  /** Without the query, and with anything that looks like a key taken out. */
+  readonly path: string;
+  /** The route as written in the config; undefined when none matched. */
+  readonly route: string | undefined;
+  /** Undefined until a credential was fully verified. */
+  readonly keyId: string | undefined;
+  readonly tenant: string | undefined;
+  readonly clientAddress: string;
+  readonly decision: "allow" | "deny";
+  readonly reason: DenialReason | undefined;
+  /** For the operator; never sent to the client. */
+  readonly detail: string;
+  /** 0 when the client went away before a status was known. */
+  readonly status: number;
+  readonly ending: "complete" | "truncated" | "aborted";
+  readonly durationMs: number;
+  readonly revision: string;
+}
+
+/** Is told of every request exactly once, when it has ended. */
+export interface Observer {
+  readonly record: (record: AccessRecord) => void;
+}

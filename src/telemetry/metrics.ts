@@ -1,0 +1,109 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { AccessRecord, Observer } from "./access-record.ts";
+
+/** What the process counts, in the names of docs/operations.md. */
+export interface Metrics extends Observer {
+  readonly registry: Registry;
+  readonly reloaded: (succeeded: boolean, revision: string, nowMs: number) => void;
+  readonly watchUpgrades: (read: () => number) => void;
+}
+
+// The proxy's own share is well under a millisecond; the rest of the range is the upstream's.
+const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+// No route matched: one label value for all of them, since paths are unbounded.
+const NO_ROUTE = "none";
+
+/** Labels are bounded: routes, reasons and statuses of the config, never a path, an address or a key. */
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const requests = new Counter({
+    name: "latchkey_requests_total",
+    help: "Requests by route, decision, denial reason and status",
+    labelNames: ["route", "decision", "reason", "status"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "latchkey_request_duration_seconds",
+    help: "Time from a request's head to the end of its answer",
+    labelNames: ["route"],
+    buckets: DURATION_BUCKETS_SECONDS,
+    registers,
+  });
+  const reloads = new Counter({
+    name: "latchkey_config_reloads_total",
+    help: "Reloads by result",
+    labelNames: ["result"],
+    registers,
+  });
+  const lastSuccess = new Gauge({
+    name: "latchkey_config_last_reload_success",
+    help: "1 when the files on disk are the policy in force, 0 when the last good one was kept",
+    registers,
+  });
+  const lastSuccessAt = new Gauge({
+    name: "latchkey_config_last_reload_success_timestamp_seconds",
+    help: "When the policy in force was loaded",
+    registers,
+  });
+  const info = new Gauge({
+    name: "latchkey_config_info",
+    help: "The revision of the policy in force",
+    labelNames: ["revision"],
+    registers,
+  });
+  new Gauge({ name: "latchkey_build_info", help: "The version that runs", labelNames: ["version"], registers }).set(
+    { version },
+    1,
+  );
+  // Bound children save the label look-up on the hot path. Routes, reasons and statuses are few.
+  const counters = new Map<string, Counter.Internal>();
+  const timers = new Map<string, Histogram.Internal<"route">>();
+  return {
+    registry,
+    record: (record) => {
+      const labels = toLabels(record);
+      const handle = `${labels.status} ${labels.reason} ${labels.route}`;
+      let counter = counters.get(handle);
+      if (counter === undefined) {
+        counter = requests.labels(labels);
+        counters.set(handle, counter);
+      }
+      counter.inc();
+      let timer = timers.get(labels.route);
+      if (timer === undefined) {
+        timer = duration.labels({ route: labels.route });
+        timers.set(labels.route, timer);
+      }
+      timer.observe(record.durationMs / 1000);
+    },
+    reloaded: (succeeded, revision, nowMs) => {
+      reloads.inc({ result: succeeded ? "success" : "failure" });
+      lastSuccess.set(succeeded ? 1 : 0);
+      if (!succeeded) return;
+      lastSuccessAt.set(nowMs / 1000);
+      info.reset();
+      info.set({ revision }, 1);
+    },
+    watchUpgrades: (read) => {
+      new Gauge({
+        name: "latchkey_upgraded_connections_open",
+        help: "Upgraded connections open now",
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+  };
+}
+
+function toLabels(record: AccessRecord) {
+  return {
+    route: record.route ?? NO_ROUTE,
+    decision: record.decision,
+    reason: record.reason ?? "",
+    status: String(record.status),
+  };
+}
