@@ -56,7 +56,10 @@ export async function openAdminListener(settings: AdminSettings, backend: AdminB
   const bound = server.address();
   const { address } = settings;
   return {
-    address: typeof bound === "object" && bound !== null && address.kind === "tcp" ? { ...address, port: bound.port } : address,
+    address:
+      typeof bound === "object" && bound !== null && address.kind === "tcp"
+        ? { ...address, port: bound.port }
+        : address,
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -1,15 +1,10 @@
+import type { Socket } from "node:net";
 import type { DrainSettings } from "../config/settings.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Listener } from "../proxy/listener.ts";
 
 /** How a drain ended: whether everything in flight was finished in time. */
 export type Drained = "finished" | "cut";
-
-/** What is still under way at the moment of asking. */
-export interface InFlight {
-  readonly openUpgrades: () => number;
-  readonly closeUpgrades: () => void;
-}
 
 // How often the open connections are counted while waiting for the last of them.
 const CHECK_INTERVAL_MS = 50;
@@ -22,19 +17,19 @@ const CHECK_INTERVAL_MS = 50;
 export async function drain(
   settings: DrainSettings,
   listener: Listener,
-  inFlight: InFlight,
+  upgraded: ReadonlySet<Socket>,
   clock: Clock,
 ): Promise<Drained> {
   await pause(settings.delayMs, clock);
   const deadlineMs = clock.elapsed() + settings.timeoutMs;
   listener.stop();
-  while ((await listener.openConnections()) > inFlight.openUpgrades()) {
+  while ((await listener.openConnections()) > upgraded.size) {
     if (clock.elapsed() >= deadlineMs) break;
     await pause(CHECK_INTERVAL_MS, clock);
     // A connection that was busy when the listener stopped is idle once its answer is out.
     listener.stop();
   }
-  inFlight.closeUpgrades();
+  for (const socket of upgraded) socket.destroySoon();
   while ((await listener.openConnections()) > 0) {
     if (clock.elapsed() >= deadlineMs) {
       listener.destroy();

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Configuration, UpstreamSettings } from "../config/settings.ts";
 import type { Forwarder } from "../proxy/forward.ts";
@@ -10,18 +11,22 @@ export interface InForce {
   generation: Generation;
   upstream: UpstreamConnections;
   draining: boolean;
+  /** Upgraded connections, whichever upstream they lead to. */
+  readonly upgraded: Set<Socket>;
 }
 
 export interface UpstreamConnections {
   readonly forwarder: Forwarder;
-  readonly upgrades: UpgradeForwarder;
+  readonly upgrade: UpgradeForwarder;
 }
 
 export function putInForce(configuration: Configuration): InForce {
+  const upgraded = new Set<Socket>();
   return {
     generation: createGeneration(configuration),
-    upstream: connectUpstream(configuration.settings.upstream),
+    upstream: connectUpstream(configuration.settings.upstream, upgraded),
     draining: false,
+    upgraded,
   };
 }
 
@@ -31,10 +36,10 @@ export function replaceInForce(inForce: InForce, next: Configuration): void {
   inForce.generation = createGeneration(next);
   if (isDeepStrictEqual(next.settings.upstream, previous)) return;
   const { forwarder } = inForce.upstream;
-  inForce.upstream = connectUpstream(next.settings.upstream);
+  inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded);
   void forwarder.close();
 }
 
-function connectUpstream(settings: UpstreamSettings): UpstreamConnections {
-  return { forwarder: createUndiciForwarder(settings), upgrades: createUpgradeForwarder(settings) };
+function connectUpstream(settings: UpstreamSettings, upgraded: Set<Socket>): UpstreamConnections {
+  return { forwarder: createUndiciForwarder(settings), upgrade: createUpgradeForwarder(settings, upgraded) };
 }

@@ -40,7 +40,10 @@ export function startReloader(options: ReloaderOptions): Reloader {
     },
     onReject: (diagnostics) => {
       metrics.reloaded(false, store.current.policy.revision, clock.now());
-      log.error({ diagnostics, revision: store.current.policy.revision }, "reload rejected, the last good policy stays");
+      log.error(
+        { diagnostics, revision: store.current.policy.revision },
+        "reload rejected, the last good policy stays",
+      );
     },
   });
   const reload = async (): Promise<ReloadOutcome> => {

@@ -59,7 +59,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const gateway = createGateway(inForce, verifier, log, options);
   try {
     const { listen, admin } = first.configuration.settings;
-    const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrades);
+    const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrade);
     const reloader = startReloader({
       load,
       first,
@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       },
       afterAttempt: () => renewTls(listener, settings().listen, log),
     });
-    metrics.watchUpgrades(() => inForce.upstream.upgrades.openCount());
+    metrics.watchUpgrades(() => inForce.upgraded.size);
     const backend = createBackend(inForce, reloader, metrics);
     const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
     return {
@@ -144,10 +144,8 @@ interface Stoppable {
 async function stop({ inForce, listener, adminListener, reloader, verifier, clock }: Stoppable): Promise<Drained> {
   inForce.draining = true;
   reloader.close();
-  const { forwarder, upgrades } = inForce.upstream;
-  const inFlight = { openUpgrades: upgrades.openCount, closeUpgrades: upgrades.closeAll };
-  const drained = await drain(inForce.generation.configuration.settings.drain, listener, inFlight, clock);
-  await Promise.all([forwarder.destroy(), verifier.close()]);
+  const drained = await drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
+  await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close()]);
   adminListener?.close();
   return drained;
 }

@@ -6,7 +6,9 @@ import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 /** The `latchkey` command with all its subcommands. Usage errors end in exit code 2. */
 export function createProgram(terminal: Terminal, setExit: (code: ExitCode) => void): Command {
   const program = new Command("latchkey")
-    .description("API keys for any HTTP app, without touching the app: a reverse-proxy sidecar driven by a config file.")
+    .description(
+      "API keys for any HTTP app, without touching the app: a reverse-proxy sidecar driven by a config file.",
+    )
     .version(pkg.version)
     .showHelpAfterError("(add --help for what this command takes)");
   for (const create of [serveCommand]) program.addCommand(create(terminal, setExit));

@@ -29,7 +29,7 @@ export async function startProcess(
       for (const warning of served.process.warnings) served.process.log.warn({ warning }, "config warning");
       return served.process;
     case "rejected":
-      terminal.err(formatDiagnostics(served.diagnostics, { colour: terminal.colour }));
+      terminal.err(formatDiagnostics(served.diagnostics, { color: terminal.colour }));
       return undefined;
     case "failed":
       terminal.err(`latchkey: ${served.problem}\n`);

@@ -17,7 +17,7 @@ export interface Settings {
   readonly denials: DenialSettings;
   readonly identity: IdentitySettings;
   readonly limitHeaders: LimitHeaders;
-  readonly drain: { readonly delayMs: number; readonly timeoutMs: number };
+  readonly drain: DrainSettings;
   readonly log: LogSettings;
 }
 
@@ -124,4 +124,11 @@ export interface LimitHeaders {
 export interface LogSettings {
   readonly level: "debug" | "info" | "warn" | "error" | "silent";
   readonly requests: "all" | "denied" | "none";
+}
+
+export interface DrainSettings {
+  /** How long new requests are still taken after the signal to stop. */
+  readonly delayMs: number;
+  /** How long what is in flight may take after that. */
+  readonly timeoutMs: number;
 }

@@ -1,10 +1,12 @@
 /** A place where a key may be presented. */
 export interface CredentialLocation {
+  /** As written, for people: `X-API-Key`. */
+  readonly name: string;
   /** Lower case, as compared. */
   readonly header: string;
   /** Lower case; undefined when the whole field value is the key. */
   readonly scheme: string | undefined;
-  /** In people's words, as errors speak of it: `X-API-Key header`, `Authorization: Bearer header`. */
+  /** In people's words, as errors speak of it: `X-API-Key header`, `Authorization header as Bearer`. */
   readonly label: string;
 }
 

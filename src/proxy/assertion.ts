@@ -55,6 +55,8 @@ export function createAssertionSigner(settings: AssertionSettings): AssertionSig
 export async function publicJwk(settings: AssertionSettings): Promise<JWK> {
   const exported = createPublicKey(settings.privateKey).export({ format: "jwk" });
   const { kty, crv, x, y, n, e } = exported;
-  const jwk: JWK = Object.fromEntries(Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined));
+  const jwk: JWK = Object.fromEntries(
+    Object.entries({ kty, crv, x, y, n, e }).filter(([, value]) => value !== undefined),
+  );
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: settings.algorithm, use: "sig" };
 }

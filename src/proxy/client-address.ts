@@ -26,11 +26,7 @@ const FORWARDED_HOST = "x-forwarded-host";
  * Finds the client address. Without trusted proxies every forwarding header is ignored. With them the
  * list is walked from the right to the first untrusted address; anything unparsable means the peer.
  */
-export function findOrigin(
-  peer: Peer,
-  rawHeaders: readonly string[],
-  trustedProxies: NetworkSet | undefined,
-): Origin {
+export function findOrigin(peer: Peer, rawHeaders: readonly string[], trustedProxies: NetworkSet | undefined): Origin {
   if (trustedProxies === undefined || !trustedProxies.contains(peer.address)) return toDirectOrigin(peer);
   const forwardedFor = readList(rawHeaders, FORWARDED_FOR);
   // Each hop appends, so of several values the last is the one our trusted peer wrote.

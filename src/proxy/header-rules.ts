@@ -98,7 +98,11 @@ export function foldHeaderName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 }
 
-function judge(name: string, classes: ReadonlyMap<string, HeaderClass>, credentialNames: ReadonlySet<string>): HeaderClass {
+function judge(
+  name: string,
+  classes: ReadonlyMap<string, HeaderClass>,
+  credentialNames: ReadonlySet<string>,
+): HeaderClass {
   const folded = foldHeaderName(name);
   if (folded.startsWith(RESERVED_PREFIX) || folded.startsWith(FORGEABLE_PREFIX)) return "drop";
   const found = classes.get(folded) ?? "forward";

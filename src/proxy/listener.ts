@@ -35,7 +35,7 @@ export async function openListener(
   settings: ListenSettings,
   tls: TlsMaterial | undefined,
   gateway: Gateway,
-  upgrades: () => UpgradeForwarder,
+  upgrade: () => UpgradeForwarder,
 ): Promise<Listener> {
   const options: ServerOptions = {
     maxHeaderSize: settings.maxHeaderBytes,
@@ -45,7 +45,8 @@ export async function openListener(
     connectionsCheckingInterval: 1000,
     shouldUpgradeCallback: isUpgrade,
   };
-  const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls, minVersion: "TLSv1.2" });
+  const server =
+    tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls, minVersion: "TLSv1.2" });
   const retune = (tuned: ListenSettings): void => {
     server.headersTimeout = tuned.headersTimeoutMs;
     server.requestTimeout = tuned.requestTimeoutMs;
@@ -59,9 +60,11 @@ export async function openListener(
   server.on("request", onRequest);
   server.on("checkContinue", onRequest);
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    upgrades().upgrade(request, socket as Socket, head, gateway),
+    upgrade()(request, socket as Socket, head, gateway),
   );
-  server.on("connect", (_: IncomingMessage, socket: Duplex) => refuseRaw("request_invalid", "CONNECT", socket, gateway));
+  server.on("connect", (_: IncomingMessage, socket: Duplex) =>
+    refuseRaw("request_invalid", "CONNECT", socket, gateway),
+  );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket, gateway));
   await listen(server, settings.address);
   return {

@@ -19,7 +19,12 @@ export function renderDenial(denial: Denial, requestId: string, generation: Gene
 }
 
 /** Answers a refused request. A body that was announced but not asked for ends the connection. */
-export function respond(answer: DenialResponse, request: IncomingMessage, response: ServerResponse, close: boolean): void {
+export function respond(
+  answer: DenialResponse,
+  request: IncomingMessage,
+  response: ServerResponse,
+  close: boolean,
+): void {
   const unwanted = request.headers.expect !== undefined;
   const headers = close || unwanted ? [...answer.headers, "Connection", "close"] : [...answer.headers];
   response.writeHead(answer.status, STATUS_CODES[answer.status] ?? "", headers);

@@ -31,7 +31,8 @@ export function buildResponseHeaders(
     const value = toText(upstreamLines[index + 1]);
     const lower = name.toLowerCase();
     if (lower === "connection") {
-      for (const option of value.split(",")) (nominated ??= new Set()).add(option.trim().toLowerCase());
+      nominated ??= new Set();
+      for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
     } else if (lower === "content-length") {
       if (!/^\d{1,15}$/.test(value) || contentLength !== undefined) {
         return { kind: "invalid", problem: "the upstream's Content-Length is not one number" };

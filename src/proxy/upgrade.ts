@@ -10,37 +10,26 @@ import { buildRequestHeaders } from "./request-headers.ts";
 import { renderDenial, respondRaw } from "./respond.ts";
 
 /** Passes upgraded connections through, decided like any other request. */
-export interface UpgradeForwarder {
-  readonly upgrade: (request: IncomingMessage, socket: Socket, head: Buffer, gateway: Gateway) => void;
-  /** How many upgraded connections are open. */
-  readonly openCount: () => number;
-  readonly closeAll: () => void;
-}
+export type UpgradeForwarder = (request: IncomingMessage, socket: Socket, head: Buffer, gateway: Gateway) => void;
 
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
 export function isUpgrade(request: IncomingMessage): boolean {
   return request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket";
 }
 
-export function createUpgradeForwarder(settings: UpstreamSettings): UpgradeForwarder {
+/** `open` holds every socket from its upgrade request to its close, so that a drain can end them. */
+export function createUpgradeForwarder(settings: UpstreamSettings, open: Set<Socket>): UpgradeForwarder {
   const proxy = createProxyServer({ target: toTarget(settings), ignorePath: true, prependPath: false });
-  const open = new Set<Socket>();
-  return {
-    upgrade: (request, socket, head, gateway) => {
-      open.add(socket);
-      socket.on("close", () => open.delete(socket));
-      // A reset is reported by "close" as well; unheard it would end the process.
-      socket.on("error", () => {});
-      const turn = beginTurn(request, gateway);
-      const settle = (decision: Settled) => conclude(turn, decision, proxy, request, socket, head);
-      const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn, request);
-      if (decision instanceof Promise) decision.then(settle);
-      else settle(decision);
-    },
-    openCount: () => open.size,
-    closeAll: () => {
-      for (const socket of open) socket.destroySoon();
-    },
+  return (request, socket, head, gateway) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    // A reset is reported by "close" as well; unheard it would end the process.
+    socket.on("error", () => {});
+    const turn = beginTurn(request, gateway);
+    const settle = (decision: Settled) => conclude(turn, decision, proxy, request, socket, head);
+    const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn, request);
+    if (decision instanceof Promise) decision.then(settle);
+    else settle(decision);
   };
 }
 

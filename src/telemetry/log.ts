@@ -7,7 +7,12 @@ export type Log = Logger;
 /** The process's structured log: one JSON object a line. */
 export function createLog(level: LogSettings["level"], destination: DestinationStream): Log {
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination,
   );
 }
