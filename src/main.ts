@@ -19,6 +19,11 @@ const terminal: Terminal = {
       lines.close();
     }
   },
+  readInput: async () => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks).toString("utf8");
+  },
   onStop: (stop) => {
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);

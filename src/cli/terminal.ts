@@ -9,6 +9,8 @@ export interface Terminal {
   readonly colour: boolean;
   /** One line typed by a person. Only where `interactive`. */
   readonly ask: (question: string) => Promise<string>;
+  /** All of standard input, as text. For what must not stand on a command line, such as a key. */
+  readonly readInput: () => Promise<string>;
   /** Called once the process is asked to stop, with the signal's name. */
   readonly onStop: (stop: (signal: string) => void) => void;
   /** Called at each SIGHUP. */
