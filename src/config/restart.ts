@@ -11,7 +11,7 @@ const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: Setting
   ["admin.address", ({ admin }) => admin?.address],
   // Certificates are replaced while running; plain text and TLS are different listeners.
   ["listen.tls", ({ listen }) => listen.tls !== undefined],
-  // Options of Node's HTTP parser, read when the listener is made.
+  // An option of Node's HTTP parser, read when the listener is made.
   ["listen.maxHeaderBytes", ({ listen }) => listen.maxHeaderBytes],
 ];
 
