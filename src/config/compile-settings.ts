@@ -1,0 +1,92 @@
+import { resolve } from "node:path";
+import { compileRanges } from "./compile-networks.ts";
+import type { Report } from "./report.ts";
+import type { Main } from "./schema.ts";
+import type { LimitHeaders, ListenSettings, Settings, UpstreamSettings } from "./settings.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** Compiles everything around the policy that has no file of its own here. */
+export function compileSettings(
+  main: Main,
+  snapshot: Snapshot,
+  report: Report,
+): Omit<Settings, "denials" | "identity"> {
+  const { admin, drain, log } = main;
+  return {
+    listen: compileListen(main, snapshot, report),
+    upstream: compileUpstream(main, snapshot, report),
+    admin: admin && {
+      address: admin.address,
+      tokenSha256: admin.token?.slice("sha256:".length).toLowerCase(),
+      probes: new Map(Object.entries(admin.probes)),
+    },
+    limitHeaders: compileLimitHeaders(main, report),
+    drain: { delayMs: drain.delay, timeoutMs: drain.timeout },
+    log,
+  };
+}
+
+function compileListen({ listen }: Main, snapshot: Snapshot, report: Report): ListenSettings {
+  const { tls, timeouts } = listen;
+  checkPem(tls?.cert, "CERTIFICATE", snapshot, report, ["listen", "tls", "cert"]);
+  checkPem(tls?.key, "PRIVATE KEY", snapshot, report, ["listen", "tls", "key"]);
+  return {
+    address: listen.address,
+    tls: tls && { cert: resolve(snapshot.directory, tls.cert), key: resolve(snapshot.directory, tls.key) },
+    trustedProxies: compileRanges(listen.trustedProxies, report, ["listen", "trustedProxies"]),
+    headersTimeoutMs: timeouts.headers,
+    requestTimeoutMs: timeouts.request,
+    idleTimeoutMs: timeouts.idle,
+    maxConnections: listen.maxConnections,
+    maxHeaderBytes: listen.maxHeaderBytes,
+    maxHeaders: listen.maxHeaders,
+    maxBodyBytes: listen.maxBody,
+  };
+}
+
+function compileUpstream({ upstream }: Main, snapshot: Snapshot, report: Report): UpstreamSettings {
+  const { url, ca, timeouts, maxConnections, maxQueue } = upstream;
+  if (url === undefined) {
+    report.error(
+      ["upstream"],
+      "Required field is missing; expected the upstream's URL, such as http://127.0.0.1:3000",
+      "Write `upstream: http://127.0.0.1:3000`, or pass --upstream or LATCHKEY_UPSTREAM",
+    );
+  }
+  checkPem(ca, "CERTIFICATE", snapshot, report, ["upstream", "ca"]);
+  if (ca !== undefined && url?.origin.startsWith("http://")) {
+    report.warning(["upstream", "ca"], "The upstream is not https, so its certificate is never checked");
+  }
+  return {
+    origin: url?.origin ?? "",
+    socketPath: url?.socketPath,
+    ca: ca === undefined ? undefined : snapshot.referenced.get(`file:${ca}`),
+    connectTimeoutMs: timeouts.connect,
+    responseTimeoutMs: timeouts.response,
+    idleTimeoutMs: timeouts.idle,
+    maxConnections,
+    maxQueue,
+  };
+}
+
+function checkPem(
+  name: string | undefined,
+  block: "CERTIFICATE" | "PRIVATE KEY",
+  snapshot: Snapshot,
+  report: Report,
+  path: readonly string[],
+): void {
+  const text = name === undefined ? undefined : snapshot.referenced.get(`file:${name}`);
+  // A file that could not be read was reported where it was read.
+  if (text === undefined || new RegExp(`-----BEGIN (?:[A-Z0-9]+ )*${block}-----`).test(text)) return;
+  report.error(path, `The file holds no PEM block "BEGIN ${block}"`);
+}
+
+function compileLimitHeaders({ limits }: Main, report: Report): LimitHeaders {
+  const chosen = new Set(limits.headers);
+  if (chosen.has("legacy") && chosen.has("legacy-epoch")) {
+    report.error(["limits", "headers"], "legacy and legacy-epoch write the same headers; expected one of them");
+  }
+  const legacy = chosen.has("legacy-epoch") ? "epoch" : chosen.has("legacy") ? "seconds" : "off";
+  return { ietf: chosen.has("ietf"), legacy };
+}

@@ -1,0 +1,227 @@
+import type { KeyObject } from "node:crypto";
+import type { Limit } from "../policy/bucket.ts";
+import { type CredentialRules, foldParameter } from "../policy/credential.ts";
+import { createPepper } from "../policy/digest.ts";
+import { compileKeys } from "../policy/key.ts";
+import { type KeyFormat, MIN_SECRET_BITS, parseKeyFormat } from "../policy/key-format.ts";
+import { compileRoutes } from "../policy/route.ts";
+import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
+import { checkSegment, compileDenials } from "./compile-denials.ts";
+import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
+import { checkRotations, compileKeyRecords, type RecordList } from "./compile-keys.ts";
+import { compileLimits, compileRate, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
+import { compileRouteList } from "./compile-routes.ts";
+import { compileSettings } from "./compile-settings.ts";
+import { type Diagnostic, findNearest } from "./diagnostics.ts";
+import type { Document } from "./document.ts";
+import { lintPolicy } from "./lint.ts";
+import { createReport, type Report } from "./report.ts";
+import type { Main } from "./schema.ts";
+import type { Configuration } from "./settings.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { type Rate, toLimit } from "./values.ts";
+
+/** Everything a configuration is compiled from, each part valid by itself. */
+export interface CompileInput {
+  readonly main: Main;
+  readonly document: Document;
+  readonly lists: readonly RecordList[];
+  readonly snapshot: Snapshot;
+  readonly revision: string;
+  readonly nowMs: number | undefined;
+}
+
+/** Compiles policy and settings. Whatever only shows when parts meet is added to `found`; with an error there, discard the result. */
+export function compileConfiguration(input: CompileInput, found: Diagnostic[]): Configuration {
+  const { main, document, lists, snapshot } = input;
+  const report = createReport(document, found);
+  const formats = compileFormats(main, report);
+  const segments = choicesOf(formats);
+  const catalogue = compileCatalogue(main, report);
+  const routes = compileRouteList(main, catalogue, document, report);
+  const max = main.limits.max === undefined ? undefined : compileRate(main.limits.max, report, ["limits", "max"]);
+  const defaultLimits = compileDefaultLimits(main, max, report);
+  const hasPepper = main.hashing.pepper !== undefined;
+  const keys = compileKeyRecords(lists, { catalogue, defaultLimits, max, hasPepper, formats }, found);
+  const index = compileKeys(keys, compilePepper(main, snapshot, report));
+  checkRotations(lists, index.byId, found);
+  lintPolicy({ main, document, lists, routes, keys, defaultLimits, nowMs: input.nowMs }, found);
+  const segmentNames = new Set(segments.keys());
+  const signingKey = main.identity.assertion && snapshot.referenced.get(`file:${main.identity.assertion.key}`);
+  return {
+    policy: {
+      revision: input.revision,
+      httpsRequired: main.listen.https === "required",
+      paths: main.paths,
+      routes: compileRoutes(routes),
+      credentials: compileCredentials(main, report),
+      keyFormats: formats,
+      accept: compileAccept(main, segments, report),
+      keys: index,
+      actions: compileActions(main),
+      failureLimit: compileFailureLimit(main, report),
+    },
+    settings: {
+      ...compileSettings(main, snapshot, report),
+      denials: compileDenials(main, segmentNames, report),
+      identity: compileIdentity(main, signingKey, segmentNames, report),
+    },
+  };
+}
+
+function compileFormats(main: Main, report: Report): readonly KeyFormat[] {
+  return main.keyFormats.flatMap((text, index) => {
+    const path = ["keyFormats", index];
+    const parsed = parseKeyFormat(text);
+    if (parsed.kind === "problem") {
+      report.error(path, `Invalid key format: ${parsed.problem}`);
+      return [];
+    }
+    const { secretBits } = parsed.format;
+    if (secretBits < MIN_SECRET_BITS) {
+      const message = `The format has ${Math.floor(secretBits)} bits of secret, under ${MIN_SECRET_BITS}`;
+      if (index === 0) report.error(path, `${message}; the first format generates keys, so it must have enough`);
+      else report.warning(path, `${message}; such keys can be guessed in the long run`);
+    }
+    return [parsed.format];
+  });
+}
+
+/** The named choices of all formats, with every value each may have. */
+function choicesOf(formats: readonly KeyFormat[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const choices = new Map<string, Set<string>>();
+  for (const segment of formats.flatMap((format) => format.segments)) {
+    if (segment.kind !== "choice") continue;
+    const values = choices.get(segment.name) ?? new Set();
+    for (const value of segment.values) values.add(value);
+    choices.set(segment.name, values);
+  }
+  return choices;
+}
+
+function compileAccept(
+  main: Main,
+  choices: ReadonlyMap<string, ReadonlySet<string>>,
+  report: Report,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  for (const [name, values] of Object.entries(main.accept)) {
+    const path = ["accept", name];
+    const known = choices.get(name);
+    if (known === undefined) checkSegment(name, new Set(choices.keys()), report, path);
+    else if (values.length === 0) report.error(path, "Expected at least one value; with none every key is refused");
+    else {
+      for (const [index, value] of values.entries()) {
+        if (known.has(value)) continue;
+        const nearest = findNearest(value, known);
+        const fix = nearest === undefined ? undefined : `Did you mean ${nearest}?`;
+        report.error([...path, index], `No key format has ${name} "${value}"; expected ${[...known].join(", ")}`, fix);
+      }
+    }
+  }
+  return new Map(Object.entries(main.accept).map(([name, values]) => [name, new Set(values)]));
+}
+
+function compileCatalogue(main: Main, report: Report): ScopeCatalogue | undefined {
+  if (main.scopes === undefined) return undefined;
+  const catalogue = new Map(Object.entries(main.scopes).map(([name, entry]) => [name, entry?.implies ?? []]));
+  for (const [name, implies] of catalogue) {
+    const path = ["scopes", name];
+    if (!isScopeText(name) || name.includes("*")) {
+      report.error(path, "Expected a scope without wildcards or blanks, such as orders:read");
+    }
+    for (const [index, implied] of implies.entries()) {
+      if (catalogue.has(implied)) continue;
+      const nearest = findNearest(implied, catalogue.keys());
+      const fix = nearest === undefined ? undefined : `Did you mean ${nearest}?`;
+      report.error([...path, "implies", index], `Scope "${implied}" is not in the catalogue`, fix);
+    }
+  }
+  return catalogue;
+}
+
+/** Without a default, `max` is one: a key that asks for nothing must not get more than a key may ask for. */
+function compileDefaultLimits(main: Main, max: Rate | undefined, report: Report): readonly Limit[] {
+  const written = main.limits.default;
+  if (written === undefined) return max === undefined ? [] : [toLimit(max, KEY_LIMIT_SCOPE)];
+  const path = ["limits", "default"];
+  const limits = compileLimits(written, KEY_LIMIT_SCOPE, report, path);
+  if (max !== undefined && exceedsRate(limits, max)) {
+    report.error(path, `The default allows more than limits.max (${max.text})`);
+  }
+  return limits;
+}
+
+function compileFailureLimit(main: Main, report: Report): Limit | undefined {
+  if (main.limits.failures === "off") return undefined;
+  const rate = compileRate(main.limits.failures, report, ["limits", "failures"]);
+  return rate === undefined ? undefined : toLimit(rate, "failures");
+}
+
+// What hashcat does to an eight-character pepper in a minute it cannot do to sixteen.
+const MIN_PEPPER_BYTES = 16;
+
+function compilePepper(main: Main, snapshot: Snapshot, report: Report): KeyObject | undefined {
+  const pepper = main.hashing.pepper;
+  if (pepper === undefined) return undefined;
+  const name = "file" in pepper ? `file:${pepper.file}` : `env:${pepper.env}`;
+  // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
+  const text = snapshot.referenced.get(name)?.replace(/\r?\n$/, "");
+  if (text === undefined) return undefined;
+  const bytes = Buffer.from(text, "utf8");
+  if (bytes.byteLength < MIN_PEPPER_BYTES) {
+    report.error(
+      ["hashing", "pepper"],
+      `The pepper is ${bytes.byteLength} bytes long; expected at least ${MIN_PEPPER_BYTES}`,
+    );
+    return undefined;
+  }
+  return createPepper(bytes);
+}
+
+/** Query parameters that mean a key whatever the headers are called. */
+const URL_PARAMETERS: readonly string[] = ["apikey", "xapikey", "accesstoken"];
+
+function compileCredentials(main: Main, report: Report): CredentialRules {
+  const { locations, inUrl, forward } = main.credentials;
+  const path = ["credentials", "locations"];
+  if (locations.length === 0) report.error(path, "Expected at least one place where a key may be presented");
+  const names = new Set<string>();
+  for (const [index, { header, scheme }] of locations.entries()) {
+    const name = `${header}: ${scheme ?? ""}`.toLowerCase();
+    if (names.has(name)) report.error([...path, index], "The same place stands twice");
+    names.add(name);
+    checkHeaderName(header, new Map(), report, [...path, index, "header"]);
+    if (scheme !== undefined && !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(scheme)) {
+      report.error([...path, index, "scheme"], "Expected the name of an authentication scheme, such as Bearer");
+    }
+  }
+  return {
+    locations: locations.map(({ header, scheme }) => ({
+      name: header,
+      header: header.toLowerCase(),
+      scheme: scheme?.toLowerCase(),
+      label: scheme === undefined ? `${header} header` : `${header} header as ${scheme}`,
+    })),
+    inUrl,
+    forward,
+    urlParameters: new Set([
+      ...URL_PARAMETERS,
+      ...locations.map(({ header }) => foldParameter(header)).filter((name) => name !== "authorization"),
+    ]),
+  };
+}
+
+const DEFAULT_ACTIONS: Readonly<Record<string, string>> = {
+  GET: "read",
+  HEAD: "read",
+  POST: "create",
+  PUT: "update",
+  PATCH: "update",
+  DELETE: "delete",
+};
+
+function compileActions({ actions }: Main): ReadonlyMap<string, string> {
+  // RFC 9110 §9.3.2: HEAD is GET without the content, whatever GET is called here.
+  const head = actions["HEAD"] ?? actions["GET"];
+  return new Map(Object.entries({ ...DEFAULT_ACTIONS, ...actions, ...(head === undefined ? {} : { HEAD: head }) }));
+}

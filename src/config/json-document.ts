@@ -1,0 +1,261 @@
+import type { Path } from "./diagnostics.ts";
+import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument, toPosition } from "./document.ts";
+
+/**
+ * Reads JSON with the engine's own parser, which is strict and fast. One scan over the text finds what
+ * that parser hides: how deep values are nested, whether a name stands twice, and where records begin.
+ */
+export function parseJson(text: string): ReadDocument {
+  const outline = scan(text);
+  if (outline.depth > MAX_DEPTH) {
+    return refuse([problemAt(text, outline.deepest, `Values are nested more than ${MAX_DEPTH} deep`)]);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return refuse([toSyntaxProblem(text, error)]);
+  }
+  // As many colons between names and values as there are members: no name was written over.
+  if (countMembers(value) !== outline.colons || text.includes("__proto__")) {
+    const problems = findBadNames(text);
+    if (problems.length > 0) return refuse(problems);
+  }
+  const records = (value as { keys?: unknown } | null)?.keys;
+  const starts = Array.isArray(records) && records.length === outline.records.length ? outline.records : [];
+  return {
+    kind: "read",
+    value,
+    locate: (path, part) => locate(text, path, part, starts),
+    recordLine: (index) => outline.recordLines[index] ?? 0,
+  };
+}
+
+function refuse(problems: readonly DocumentProblem[]): ReadDocument {
+  return { kind: "refused", problems };
+}
+
+function problemAt(text: string, offset: number, message: string, path: Path = []): DocumentProblem {
+  return { position: toPosition(text, offset), path, message };
+}
+
+/** The engine's messages quote the text around the fault, which may be a secret; only the place is kept. */
+function toSyntaxProblem(text: string, error: unknown): DocumentProblem {
+  const position = error instanceof Error ? /position (\d+)/.exec(error.message)?.[1] : undefined;
+  const offset = position === undefined ? findFault(text) : Number(position);
+  const found = offset >= text.length ? "the end of the file" : `"${text.charAt(offset)}"`;
+  return problemAt(text, Math.min(offset, text.length), `Invalid JSON: unexpected ${found}`);
+}
+
+/** Where the text stops being JSON, for the messages that do not say. */
+function findFault(text: string): number {
+  const cursor = createCursor(text);
+  skipValue(cursor);
+  return cursor.failedAt ?? skipBlank(text, cursor.at);
+}
+
+interface Outline {
+  readonly depth: number;
+  readonly deepest: number;
+  readonly colons: number;
+  /** Offsets and lines of the objects in the top-level list `keys`. */
+  readonly records: readonly number[];
+  readonly recordLines: readonly number[];
+}
+
+const KEYS_BEFORE = /"keys"\s*:\s*$/;
+// Room for the name, the colon and some blanks; a file with more blanks there only loses line numbers.
+const KEYS_BEFORE_LENGTH = 64;
+
+const NEWLINE = 10;
+const QUOTE = 34;
+const COLON = 58;
+const OPEN_BRACKET = 91;
+const BACKSLASH = 92;
+const CLOSE_BRACKET = 93;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+
+/** One pass over the characters outside strings. It trusts nothing: the engine's parser judges the syntax. */
+function scan(text: string): Outline {
+  const records: number[] = [];
+  const recordLines: number[] = [];
+  let depth = 0;
+  let maxDepth = 0;
+  let deepest = 0;
+  let colons = 0;
+  let line = 1;
+  let inKeys = false;
+  for (let at = 0; at < text.length; at += 1) {
+    switch (text.charCodeAt(at)) {
+      case QUOTE:
+        at = endOfString(text, at);
+        break;
+      case NEWLINE:
+        line += 1;
+        break;
+      case COLON:
+        colons += 1;
+        break;
+      case OPEN_BRACE:
+        if (inKeys && depth === 2) {
+          records.push(at);
+          recordLines.push(line);
+        }
+        depth += 1;
+        break;
+      case OPEN_BRACKET:
+        if (depth === 1) inKeys = KEYS_BEFORE.test(text.slice(Math.max(0, at - KEYS_BEFORE_LENGTH), at));
+        depth += 1;
+        break;
+      case CLOSE_BRACE:
+      case CLOSE_BRACKET:
+        depth -= 1;
+        break;
+      default:
+    }
+    if (depth > maxDepth) {
+      maxDepth = depth;
+      deepest = at;
+    }
+  }
+  return { depth: maxDepth, deepest, colons, records, recordLines };
+}
+
+/** The offset of the closing quote of the string that opens at `at`. */
+function endOfString(text: string, at: number): number {
+  let end = text.indexOf('"', at + 1);
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end === -1 ? text.length : end;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let slashes = 0;
+  while (text.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes += 1;
+  return slashes % 2 === 1;
+}
+
+function countMembers(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) count += countMembers(item);
+    return count;
+  }
+  for (const member of Object.values(value)) count += 1 + countMembers(member);
+  return count;
+}
+
+interface Cursor {
+  readonly text: string;
+  at: number;
+  failedAt: number | undefined;
+  /** Told each member's name as it is met; returning true stops the walk there. */
+  readonly visit: ((path: Path, nameAt: number | undefined, valueAt: number) => boolean) | undefined;
+}
+
+function createCursor(text: string, at = 0, visit?: Cursor["visit"]): Cursor {
+  return { text, at, failedAt: undefined, visit };
+}
+
+function skipBlank(text: string, at: number): number {
+  let next = at;
+  while (/[ \t\r\n]/.test(text.charAt(next))) next += 1;
+  return next;
+}
+
+// RFC 8259 §6 and §7: a string, a number or one of the three names.
+const SCALAR =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
+  /(?:"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+
+/** Walks over one value; false when it met a fault or was told to stop. */
+function skipValue(cursor: Cursor, path: Path = []): boolean {
+  cursor.at = skipBlank(cursor.text, cursor.at);
+  const first = cursor.text.charAt(cursor.at);
+  if (first === "{" || first === "[") return skipContainer(cursor, path, first === "{");
+  SCALAR.lastIndex = cursor.at;
+  const matched = SCALAR.exec(cursor.text);
+  if (matched === null) return fail(cursor);
+  cursor.at += matched[0].length;
+  return true;
+}
+
+function skipContainer(cursor: Cursor, path: Path, isObject: boolean): boolean {
+  const close = isObject ? "}" : "]";
+  cursor.at = skipBlank(cursor.text, cursor.at + 1);
+  if (cursor.text.charAt(cursor.at) === close) {
+    cursor.at += 1;
+    return true;
+  }
+  for (let index = 0; ; index += 1) {
+    cursor.at = skipBlank(cursor.text, cursor.at);
+    const nameAt = isObject ? cursor.at : undefined;
+    const step = isObject ? readName(cursor) : index;
+    if (step === undefined) return false;
+    cursor.at = skipBlank(cursor.text, cursor.at);
+    if (cursor.visit?.([...path, step], nameAt, cursor.at) === true) return false;
+    if (!skipValue(cursor, [...path, step])) return false;
+    cursor.at = skipBlank(cursor.text, cursor.at);
+    const next = cursor.text.charAt(cursor.at);
+    if (next !== "," && next !== close) return fail(cursor);
+    cursor.at += 1;
+    if (next === close) return true;
+  }
+}
+
+function readName(cursor: Cursor): string | undefined {
+  const start = cursor.at;
+  if (cursor.text.charCodeAt(start) !== QUOTE || !skipValue(cursor)) {
+    fail(cursor);
+    return undefined;
+  }
+  const name = cursor.text.slice(start, cursor.at);
+  cursor.at = skipBlank(cursor.text, cursor.at);
+  if (cursor.text.charCodeAt(cursor.at) !== COLON) {
+    fail(cursor);
+    return undefined;
+  }
+  cursor.at += 1;
+  return String(JSON.parse(name));
+}
+
+function fail(cursor: Cursor): false {
+  cursor.failedAt ??= cursor.at;
+  return false;
+}
+
+function findBadNames(text: string): readonly DocumentProblem[] {
+  const problems: DocumentProblem[] = [];
+  const seen = new Set<string>();
+  skipValue(
+    createCursor(text, 0, (path, nameAt) => {
+      const name = path.at(-1);
+      const key = JSON.stringify(path);
+      if (nameAt === undefined) return false;
+      if (name === "__proto__")
+        problems.push(problemAt(text, nameAt, "The name __proto__ is not allowed", path.slice(0, -1)));
+      else if (seen.has(key)) {
+        problems.push(problemAt(text, nameAt, `The name ${JSON.stringify(name)} stands twice here`, path));
+      }
+      seen.add(key);
+      return false;
+    }),
+  );
+  return problems;
+}
+
+/** Finds a path by walking the text again; within a record, from where that record begins. */
+function locate(text: string, path: Path, part: "value" | "name", records: readonly number[]): Position | undefined {
+  const inRecord = path[0] === "keys" && typeof path[1] === "number" ? records[path[1]] : undefined;
+  const target = inRecord === undefined ? path : path.slice(2);
+  const start = inRecord ?? skipBlank(text, 0);
+  let found = target.length === 0 ? start : undefined;
+  const visit: Cursor["visit"] = (visited, nameAt, valueAt) => {
+    if (visited.length !== target.length || visited.some((step, index) => step !== target[index])) return false;
+    found = part === "name" ? (nameAt ?? valueAt) : valueAt;
+    return true;
+  };
+  if (found === undefined) skipValue(createCursor(text, start, visit));
+  return found === undefined ? undefined : toPosition(text, found);
+}

@@ -1,0 +1,56 @@
+import * as z from "zod";
+import { type Parsed, parseDuration, parseSize, parseSocketAddress } from "./values.ts";
+
+/** A string that `parse` understands; its problem becomes the message. */
+export function textOf<T>(parse: (text: string) => Parsed<T>) {
+  return z.string().transform((text, context) => settle(parse(text), text, context));
+}
+
+function settle<T>(parsed: Parsed<T>, input: unknown, context: z.RefinementCtx): T {
+  if (parsed.kind === "value") return parsed.value;
+  context.issues.push({ code: "custom", message: `Expected ${parsed.problem}`, input });
+  return z.NEVER;
+}
+
+/** A duration whose milliseconds lie between two bounds. */
+export function duration(minMs: number, maxMs: number, bounds: string) {
+  return textOf((text) => {
+    const parsed = parseDuration(text);
+    if (parsed.kind === "problem" || (parsed.value >= minMs && parsed.value <= maxMs)) return parsed;
+    return { kind: "problem", problem: bounds };
+  });
+}
+
+export const size = z
+  .union([z.string(), z.int().min(0)])
+  .transform((written, context) => settle(parseSize(written), written, context));
+
+export const socketAddress = z
+  .union([z.string(), z.int().min(0).max(65_535)])
+  .transform((written, context) => settle(parseSocketAddress(written), written, context));
+
+/** One value or a list of them; always a list afterwards. */
+export function oneOrMany<T extends z.ZodType>(item: T) {
+  return z.union([item.transform((single) => [single]), z.array(item)]);
+}
+
+/** A limit as written: `100/minute`, or with a burst of its own. */
+export const limit = z.union([
+  z.string().meta({ examples: ["100/minute", "1000/hour", "100/15m"] }),
+  z
+    .strictObject({
+      rate: z
+        .string()
+        .describe("How many requests per window are refilled, such as 100/minute")
+        .meta({ examples: ["100/minute"] }),
+      burst: z.int().min(1).optional().describe("How many requests may come at once; the rate's own number by default"),
+    })
+    .describe("A limit whose burst differs from its rate"),
+]);
+
+export type WrittenLimit = z.infer<typeof limit>;
+
+/** One limit or a list; every window must admit a request. Left as written: limits are compiled with their owner. */
+export const limits = z.union([limit, z.array(limit)]);
+
+export type WrittenLimits = z.infer<typeof limits>;

@@ -1,0 +1,138 @@
+import * as z from "zod";
+import { duration, size, socketAddress, textOf } from "./schema-parts.ts";
+import { parseUpstream } from "./values.ts";
+
+// setTimeout counts in 31 bits of milliseconds and fires at once beyond, so timers stay under a day.
+const DAY_MS = 86_400_000;
+
+const timer = () => duration(1, DAY_MS, "a duration of 1ms to 1d");
+const timerOrNone = () => duration(0, DAY_MS, "a duration of at most 1d, or 0 for none");
+
+const listenFields = z.strictObject({
+  address: socketAddress
+    .prefault("0.0.0.0:8080")
+    .describe("Where clients connect: host:port, [::]:8080, :8080, 8080 or unix:/path")
+    .meta({ examples: ["0.0.0.0:8080", "unix:/run/latchkey.sock"] }),
+  trustedProxies: z
+    .union([z.string().transform((range) => [range]), z.array(z.string())])
+    .default([])
+    .describe("Addresses and CIDR ranges whose X-Forwarded-* headers are believed; nobody's by default")
+    .meta({ examples: [["10.0.0.0/8"]] }),
+  https: z
+    .enum(["optional", "required"])
+    .default("optional")
+    .describe("Whether a request must have come over TLS, to Latchkey itself or to a trusted proxy"),
+  tls: z
+    .strictObject({
+      cert: z.string().describe("Certificate chain in PEM; relative to this file"),
+      key: z.string().describe("Private key in PEM; relative to this file"),
+    })
+    .optional()
+    .describe("Serve TLS; the files are read again when they change"),
+  timeouts: z
+    .strictObject({
+      headers: timer().prefault("10s").describe("Time to send all headers of a request"),
+      request: timerOrNone().prefault("0").describe("Time to send a whole request; 0 for no limit"),
+      idle: timer().prefault("65s").describe("How long an unused connection is kept"),
+    })
+    .prefault({})
+    .describe("How long clients may take"),
+  maxConnections: z.int().min(1).max(1_000_000).default(10_000).describe("Client connections at one time"),
+  maxHeaderBytes: size
+    .refine((bytes) => bytes >= 1024 && bytes <= 1024 ** 2, "Expected a size of 1KiB to 1MiB")
+    .prefault("16KiB")
+    .describe("Size of a request's headers in all"),
+  maxHeaders: z.int().min(10).max(10_000).default(100).describe("Number of header lines in a request"),
+  maxBody: size
+    .optional()
+    .describe("Size of a request's body; no limit by default")
+    .meta({ examples: ["10MiB"] }),
+});
+
+export const listen = z
+  .union([socketAddress.transform((address) => ({ ...listenFields.parse({}), address })), listenFields])
+  .prefault({})
+  .describe("The listener clients connect to");
+
+const upstreamUrl = textOf(parseUpstream);
+
+const upstreamFields = z.strictObject({
+  url: upstreamUrl
+    .optional()
+    .describe("Where the application listens: http://host:port, https://host:port or unix:/path, without a path")
+    .meta({ examples: ["http://127.0.0.1:3000", "unix:/run/app.sock"] }),
+  ca: z.string().optional().describe("File with the authority that signed the upstream's certificate, in PEM"),
+  timeouts: z
+    .strictObject({
+      connect: timer().prefault("2s").describe("Time to open a connection"),
+      response: timer().prefault("60s").describe("Time from the request's end to the first byte of the response"),
+      idle: timer().prefault("5m").describe("Longest silence within a request or response body, or on a WebSocket"),
+    })
+    .prefault({})
+    .describe("How long the upstream may take"),
+  maxConnections: z.int().min(1).max(100_000).default(256).describe("Connections to the upstream at one time"),
+  maxQueue: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1024)
+    .describe("Requests that may wait for a connection; one more is answered 503"),
+});
+
+export const upstream = z
+  .union([upstreamUrl.transform((url) => ({ ...upstreamFields.parse({}), url })), upstreamFields])
+  .prefault({})
+  .describe("The application behind Latchkey");
+
+const adminFields = z.strictObject({
+  address: socketAddress
+    .prefault("127.0.0.1:9090")
+    .describe("Where the admin port listens; loopback by default")
+    .meta({ examples: ["127.0.0.1:9090"] }),
+  token: z
+    .string()
+    .regex(
+      /^sha256:[0-9a-fA-F]{64}$/,
+      "Expected sha256:<64 hex>, the digest of the admin token, never the token itself",
+    )
+    .optional()
+    .describe("Digest of the admin token; without one only health and metrics answer"),
+  probes: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9-]*$/, "Expected a name of lower-case letters, digits and -"),
+      z.string().regex(/^\/[\x21-\x7e]*$/, "Expected a path that starts with /"),
+    )
+    .default({})
+    .describe("Upstream paths that /probe/NAME asks on the kubelet's behalf")
+    .meta({ examples: [{ app: "/healthz" }] }),
+});
+
+export const admin = z
+  .union([
+    z.enum(["off"]).transform(() => undefined),
+    z.literal(false).transform(() => undefined),
+    socketAddress.transform((address) => ({ ...adminFields.parse({}), address })),
+    adminFields,
+  ])
+  .prefault({})
+  .describe("The other port: health, metrics, authoriser, key API and dashboard; off for none");
+
+export const drain = z
+  .strictObject({
+    delay: timerOrNone().prefault("0").describe("How long new requests are still taken after SIGTERM"),
+    timeout: timer().prefault("25s").describe("How long requests in flight may take to finish after that"),
+  })
+  .prefault({})
+  .describe("How Latchkey ends; delay and timeout together must fit the pod's grace period");
+
+const level = z.enum(["debug", "info", "warn", "error", "silent"]);
+
+const logFields = z.strictObject({
+  level: level.default("info").describe("The least severe lines that are written"),
+  requests: z.enum(["all", "denied", "none"]).default("all").describe("Which requests are logged, one line each"),
+});
+
+export const log = z
+  .union([level.transform((written) => ({ ...logFields.parse({}), level: written })), logFields])
+  .prefault({})
+  .describe("What is logged, as JSON lines on stderr");

@@ -1,0 +1,27 @@
+import type { Diagnostic } from "./diagnostics.ts";
+
+/** One generation of everything a configuration is read from: plain data, so that it can go to a worker. */
+export interface Snapshot {
+  /** The main file's name as given; it stands in messages. */
+  readonly mainFile: string;
+  /** The absolute directory that relative names in the main file start from. */
+  readonly directory: string;
+  /** Undefined when it could not be read; `problems` says why. */
+  readonly main: SourceFile | undefined;
+  /** In the order named, those of one `*` sorted. */
+  readonly keysFiles: readonly SourceFile[];
+  /** Texts of the other files and variables the main file names, as `file:NAME` or `env:NAME`. May hold secrets. */
+  readonly referenced: ReadonlyMap<string, string>;
+  /** What could not be read. */
+  readonly problems: readonly Diagnostic[];
+  /** Absolute paths of the files read, and of directories in which a `*` may find new ones. */
+  readonly watched: readonly string[];
+}
+
+export interface SourceFile {
+  /** As the user named it, or relative to the main file's name. */
+  readonly path: string;
+  readonly text: string;
+  /** Permission bits; undefined where the file system has none that mean anything. */
+  readonly mode: number | undefined;
+}

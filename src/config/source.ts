@@ -1,0 +1,280 @@
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import type { Diagnostic, Path } from "./diagnostics.ts";
+import { type Document, MAX_FILE_BYTES } from "./document.ts";
+import { parseDocument } from "./parse-document.ts";
+import { createReport, type Report } from "./report.ts";
+import type { Snapshot, SourceFile } from "./snapshot.ts";
+
+/** What reading a configuration needs of the world. Every function may reject as its `node:fs` namesake does. */
+export interface SourceIo {
+  readonly stat: (path: string) => Promise<{
+    readonly size: number;
+    readonly mode: number;
+    readonly isFile: boolean;
+    readonly isDirectory: boolean;
+  }>;
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+  readonly readDirectory: (path: string) => Promise<readonly string[]>;
+  readonly readLink: (path: string) => Promise<string>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** The real file system, with the environment it is told of. */
+export function createSourceIo(environment: SourceIo["environment"]): SourceIo {
+  return {
+    stat: async (path) => {
+      const stats = await stat(path);
+      return { size: stats.size, mode: stats.mode, isFile: stats.isFile(), isDirectory: stats.isDirectory() };
+    },
+    readFile: (path) => readFile(path),
+    readDirectory: (path) => readdir(path),
+    readLink: (path) => readlink(path),
+    environment,
+  };
+}
+
+// A kubelet swap takes microseconds and the next is a minute away, so the second attempt succeeds.
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Reads the main file and everything it names as one generation: within a kubelet volume all files come
+ * from the directory that `..data` pointed to at the start. What cannot be read is a problem, never a throw.
+ */
+export async function readSnapshot(mainFile: string, io: SourceIo): Promise<Snapshot> {
+  for (let attempt = 1; ; attempt += 1) {
+    const reader = createReader(io);
+    const snapshot = await readAll(mainFile, reader);
+    if (attempt === MAX_ATTEMPTS || !(await reader.hasMoved())) return snapshot;
+  }
+}
+
+type ReadResult =
+  | { readonly kind: "file"; readonly text: string; readonly mode: number | undefined }
+  | { readonly kind: "problem"; readonly problem: string };
+
+interface Reader {
+  readonly read: (path: string) => Promise<ReadResult>;
+  readonly list: (directory: string) => Promise<readonly string[] | undefined>;
+  /** Whether a volume was swapped while it was being read. */
+  readonly hasMoved: () => Promise<boolean>;
+  readonly environment: SourceIo["environment"];
+}
+
+/** The symlink that the kubelet's atomic writer swaps, and that every file of the volume is reached through. */
+const VOLUME_LINK = "..data";
+
+function createReader(io: SourceIo): Reader {
+  const generations = new Map<string, string | undefined>();
+  const generationOf = async (directory: string) => {
+    if (!generations.has(directory)) generations.set(directory, await readGeneration(directory, io));
+    return generations.get(directory);
+  };
+  return {
+    read: async (path) => {
+      const directory = dirname(path);
+      const generation = await generationOf(directory);
+      const pinned = generation === undefined ? path : join(directory, generation, basename(path));
+      const result = await readOne(pinned, io);
+      // The kubelet gives its files a mode of its own choosing, and nobody else lives in the container.
+      return result.kind === "file" && generation !== undefined ? { ...result, mode: undefined } : result;
+    },
+    list: async (directory) => {
+      try {
+        return await io.readDirectory(directory);
+      } catch {
+        return undefined;
+      }
+    },
+    hasMoved: async () => {
+      for (const [directory, generation] of generations) {
+        if ((await readGeneration(directory, io)) !== generation) return true;
+      }
+      return false;
+    },
+    environment: io.environment,
+  };
+}
+
+async function readGeneration(directory: string, io: SourceIo): Promise<string | undefined> {
+  try {
+    return await io.readLink(join(directory, VOLUME_LINK));
+  } catch {
+    return undefined;
+  }
+}
+
+async function readOne(path: string, io: SourceIo): Promise<ReadResult> {
+  try {
+    const { size, mode, isFile, isDirectory } = await io.stat(path);
+    if (isDirectory) return { kind: "problem", problem: "is a directory; expected a file" };
+    // A device or pipe may never end.
+    if (!isFile) return { kind: "problem", problem: "is not a regular file" };
+    if (size > MAX_FILE_BYTES) return { kind: "problem", problem: TOO_LARGE };
+    const bytes = await io.readFile(path);
+    if (bytes.byteLength > MAX_FILE_BYTES) return { kind: "problem", problem: TOO_LARGE };
+    return decode(bytes, mode);
+  } catch (error) {
+    return { kind: "problem", problem: describeFailure(error) };
+  }
+}
+
+const TOO_LARGE = `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`;
+
+function decode(bytes: Uint8Array, mode: number): ReadResult {
+  try {
+    return { kind: "file", text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), mode: mode & 0o777 };
+  } catch {
+    return { kind: "problem", problem: "is not UTF-8 text" };
+  }
+}
+
+const FAILURES: ReadonlyMap<string, string> = new Map([
+  ["ENOENT", "does not exist"],
+  ["ENOTDIR", "does not exist"],
+  ["EACCES", "may not be read by this user"],
+  ["EPERM", "may not be read by this user"],
+  ["ELOOP", "is a circle of symbolic links"],
+  ["EISDIR", "is a directory; expected a file"],
+]);
+
+function describeFailure(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+  return FAILURES.get(code) ?? `cannot be read (${code})`;
+}
+
+async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
+  const path = resolve(mainFile);
+  const directory = dirname(path);
+  const nothing = { mainFile, directory, keysFiles: [], referenced: new Map(), watched: [path] };
+  const main = await reader.read(path);
+  if (main.kind === "problem") {
+    const problem = { severity: "error", file: mainFile, line: 0, column: 0, path: "" } as const;
+    const fix = "Name the main file with --config or LATCHKEY_CONFIG; `latchkey init` writes a first one";
+    return { ...nothing, main: undefined, problems: [{ ...problem, message: `The file ${main.problem}`, fix }] };
+  }
+  const file: SourceFile = { path: mainFile, text: main.text, mode: main.mode };
+  const parsed = parseDocument(mainFile, main.text);
+  // What is wrong with the text itself is found again, and told, by `parseConfiguration`.
+  if (parsed.kind === "refused") return { ...nothing, main: file, problems: [] };
+  const problems: Diagnostic[] = [];
+  const report = createReport(parsed.document, problems);
+  const gathering: Gathering = { mainFile, directory, reader, report, watched: new Set([path]) };
+  const keysFiles = await readKeysFiles(parsed.document, gathering);
+  const referenced = await readReferenced(parsed.document, gathering);
+  return { mainFile, directory, main: file, keysFiles, referenced, problems, watched: [...gathering.watched] };
+}
+
+interface Gathering {
+  readonly mainFile: string;
+  readonly directory: string;
+  readonly reader: Reader;
+  readonly report: Report;
+  readonly watched: Set<string>;
+}
+
+async function readKeysFiles(document: Document, gathering: Gathering): Promise<readonly SourceFile[]> {
+  const files = new Map<string, SourceFile>();
+  for (const { name, path } of findKeysFiles(document.value)) {
+    for (const found of await expand(name, path, gathering)) {
+      const absolute = resolve(gathering.directory, found);
+      if (files.has(absolute)) continue;
+      gathering.watched.add(absolute);
+      const result = await gathering.reader.read(absolute);
+      const shown = isAbsolute(found) ? found : join(dirname(gathering.mainFile), found);
+      if (result.kind === "file") files.set(absolute, { path: shown, text: result.text, mode: result.mode });
+      else gathering.report.error(path, `The keys file ${shown} ${result.problem}`);
+    }
+  }
+  return [...files.values()];
+}
+
+interface Named {
+  readonly name: string;
+  readonly path: Path;
+}
+
+/** The keys files a main file names, in any of its forms; whatever has another shape is for the schema to refuse. */
+function findKeysFiles(main: unknown): readonly Named[] {
+  const keys = memberOf(main, "keys");
+  if (typeof keys === "string") return [{ name: keys, path: ["keys"] }];
+  const files = Array.isArray(keys) ? undefined : memberOf(keys, "files");
+  if (typeof files === "string") return [{ name: files, path: ["keys", "files"] }];
+  if (!Array.isArray(files)) return [];
+  return files.flatMap((name, index) => (typeof name === "string" ? [{ name, path: ["keys", "files", index] }] : []));
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+/** `keys.d/*.yaml` as the files it stands for, sorted; anything else as itself. */
+async function expand(
+  name: string,
+  path: Path,
+  { directory, reader, report, watched }: Gathering,
+): Promise<readonly string[]> {
+  if (!name.includes("*")) return [name];
+  const folder = dirname(name);
+  if (folder.includes("*")) {
+    report.error(path, "A * may stand only in the last part of a file name");
+    return [];
+  }
+  const absolute = resolve(directory, folder);
+  watched.add(absolute);
+  const entries = await reader.list(absolute);
+  if (entries === undefined) {
+    report.error(path, `The directory ${folder} does not exist or may not be read`);
+    return [];
+  }
+  const pieces = basename(name).split("*");
+  // As in a shell, a leading dot is never matched by *: ..data is the kubelet's, .keys.yaml.swp the editor's.
+  const matching = entries.filter((entry) => !entry.startsWith(".") && fits(entry, pieces)).toSorted();
+  if (matching.length === 0) report.warning(path, `No file matches ${name}`);
+  return matching.map((entry) => join(folder, entry));
+}
+
+/** Whether a name is the pieces in order with anything between them. */
+function fits(name: string, pieces: readonly string[]): boolean {
+  const first = pieces[0] ?? "";
+  const last = pieces.at(-1) ?? "";
+  if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+  let at = first.length;
+  for (const piece of pieces.slice(1, -1)) {
+    const found = name.slice(0, name.length - last.length).indexOf(piece, at);
+    if (found === -1) return false;
+    at = found + piece.length;
+  }
+  return true;
+}
+
+/** Fields of the main file that name another file. */
+const FILE_FIELDS: readonly Path[] = [
+  ["upstream", "ca"],
+  ["listen", "tls", "cert"],
+  ["listen", "tls", "key"],
+  ["identity", "assertion", "key"],
+  ["hashing", "pepper", "file"],
+];
+
+async function readReferenced(document: Document, gathering: Gathering): Promise<ReadonlyMap<string, string>> {
+  const referenced = new Map<string, string>();
+  const { directory, reader, report, watched } = gathering;
+  for (const path of FILE_FIELDS) {
+    const name = path.reduce<unknown>((value, step) => memberOf(value, String(step)), document.value);
+    if (typeof name !== "string") continue;
+    const absolute = resolve(directory, name);
+    watched.add(absolute);
+    const result = await reader.read(absolute);
+    if (result.kind === "file") referenced.set(`file:${name}`, result.text);
+    else report.error(path, `The file ${name} ${result.problem}`);
+  }
+  const variable = memberOf(memberOf(memberOf(document.value, "hashing"), "pepper"), "env");
+  if (typeof variable === "string") {
+    const text = reader.environment[variable];
+    if (text !== undefined) referenced.set(`env:${variable}`, text);
+    else report.error(["hashing", "pepper", "env"], `The environment variable ${variable} is not set`);
+  }
+  return referenced;
+}

@@ -1,0 +1,220 @@
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument as parseTree,
+  type YAMLMap,
+  type Document as YamlTree,
+} from "yaml";
+import type { Path } from "./diagnostics.ts";
+import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument } from "./document.ts";
+
+// The parser takes about 0.7 µs and 150 bytes of memory for each byte it reads, so larger files are
+// either plain enough for the record reader or refused.
+const MAX_TREE_CHARACTERS = 8 * 1024 * 1024;
+
+// How many values aliases may stand for in all: ample for shared lists, far from a "billion laughs".
+const MAX_ALIASED_VALUES = 100_000;
+
+/** Reads one YAML 1.2 document of plain data: no tags, no merge keys, no explicit keys, no name twice. */
+export function parseYaml(text: string): ReadDocument {
+  const lines = new LineCounter();
+  const positionAt = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  if (text.length > MAX_TREE_CHARACTERS) {
+    return refuse(
+      "The file is too large for the YAML it uses; write one plain record per list entry, or JSON",
+      undefined,
+    );
+  }
+  const danger = findDanger(text);
+  if (danger !== undefined) return { kind: "refused", problems: [danger] };
+  const tree = grow(text, lines);
+  if (typeof tree === "string") return refuse(tree, undefined);
+  if (tree.errors.length > 0) {
+    const problems = tree.errors.map((error) => ({
+      position: positionAt(error.pos[0]),
+      path: [],
+      message: toMessage(error.code, error.message),
+    }));
+    return { kind: "refused", problems };
+  }
+  const walk: Walk = { problems: [], anchors: new Map(), aliased: 0, positionAt };
+  const { value } = toValue(tree.contents, [], walk);
+  if (walk.problems.length > 0) return { kind: "refused", problems: walk.problems };
+  return {
+    kind: "read",
+    value,
+    locate: (path, part) => locate(tree, path, part, positionAt),
+    recordLine: (index) => locate(tree, ["keys", index], "value", positionAt)?.line ?? 0,
+  };
+}
+
+function refuse(message: string, position: Position | undefined): ReadDocument {
+  return { kind: "refused", problems: [{ position, path: [], message }] };
+}
+
+/** What would cost the parser more than linear time, found by its own lexer, which is linear. */
+function findDanger(text: string): DocumentProblem | undefined {
+  let depth = 0;
+  let offset = 0;
+  for (const token of new Lexer().lex(text)) {
+    const isMarker = token === "\u0002" || token === "\u0018" || token === "\u001f";
+    if (token === "[" || token === "{") depth += 1;
+    else if (token === "]" || token === "}") depth -= 1;
+    else if (token === "?") {
+      const message = 'Explicit keys ("? ") are not part of this language; write name: value';
+      return { position: positionIn(text, offset), path: [], message };
+    }
+    if (depth > MAX_DEPTH) return { position: positionIn(text, offset), path: [], message: TOO_DEEP };
+    if (!isMarker) offset += token.length;
+  }
+  return undefined;
+}
+
+const TOO_DEEP = `Values are nested more than ${MAX_DEPTH} deep`;
+
+function positionIn(text: string, offset: number): Position {
+  const before = text.slice(0, offset).split("\n");
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+function grow(text: string, lineCounter: LineCounter): YamlTree.Parsed | string {
+  try {
+    // `uniqueKeys` compares each name with all others; ours are checked in `toValue`, by a set.
+    return parseTree(text, {
+      lineCounter,
+      uniqueKeys: false,
+      stringKeys: true,
+      prettyErrors: false,
+      logLevel: "error",
+    });
+  } catch (error) {
+    // The library recurses by depth; the stack's end is reached only by nesting no config has.
+    return error instanceof RangeError ? TOO_DEEP : "The file cannot be read as YAML";
+  }
+}
+
+function toMessage(code: string, message: string): string {
+  if (code === "MULTIPLE_DOCS") return "The file holds several YAML documents; expected one";
+  if (code === "NON_STRING_KEY") return "Expected a plain name before the colon";
+  return `Invalid YAML: ${message.split("\n", 1)[0] ?? ""}`;
+}
+
+interface Walk {
+  readonly problems: DocumentProblem[];
+  readonly anchors: Map<string, Walked>;
+  aliased: number;
+  readonly positionAt: (offset: number) => Position;
+}
+
+interface Walked {
+  readonly value: unknown;
+  /** How many values it is made of, those behind aliases counted each time. */
+  readonly size: number;
+}
+
+const NOTHING: Walked = { value: null, size: 1 };
+
+function toValue(node: unknown, path: Path, walk: Walk): Walked {
+  if (!isNode(node)) return NOTHING;
+  if (path.length > MAX_DEPTH) return report(walk, node, path, TOO_DEEP);
+  if (isAlias(node)) {
+    const target = walk.anchors.get(node.source);
+    if (target === undefined) return report(walk, node, path, `Alias *${node.source} stands for nothing before it`);
+    walk.aliased += target.size;
+    return walk.aliased > MAX_ALIASED_VALUES
+      ? report(walk, node, path, `Aliases stand for more than ${MAX_ALIASED_VALUES} values`)
+      : target;
+  }
+  if (node.tag !== undefined) return report(walk, node, path, `Tags such as ${node.tag} are not part of this language`);
+  const walked = toBareValue(node, path, walk);
+  if (node.anchor !== undefined) walk.anchors.set(node.anchor, walked);
+  return walked;
+}
+
+function toBareValue(node: Node, path: Path, walk: Walk): Walked {
+  if (isScalar(node)) return { value: node.value ?? null, size: 1 };
+  if (isSeq(node)) {
+    const items = node.items.map((item, index) => toValue(item, [...path, index], walk));
+    return { value: items.map((item) => item.value), size: sum(items) };
+  }
+  if (!isMap(node)) return NOTHING;
+  const members = new Map<string, Walked>();
+  for (const pair of node.items) {
+    const name = readName(pair, path, walk);
+    if (name === undefined) continue;
+    if (members.has(name))
+      report(walk, pair.key, [...path, name], `The name ${JSON.stringify(name)} stands twice here`);
+    members.set(name, toValue(pair.value, [...path, name], walk));
+  }
+  const value = Object.fromEntries([...members].map(([name, member]) => [name, member.value]));
+  return { value, size: sum([...members.values()]) };
+}
+
+function sum(parts: readonly Walked[]): number {
+  return parts.reduce((size, part) => size + part.size, 1);
+}
+
+function readName(pair: Pair, path: Path, walk: Walk): string | undefined {
+  const { key } = pair;
+  if (!isScalar(key) || typeof key.value !== "string" || key.tag !== undefined) {
+    report(walk, key, path, "Expected a plain name before the colon");
+    return undefined;
+  }
+  if (key.value === "__proto__") {
+    report(walk, key, path, "The name __proto__ is not allowed");
+    return undefined;
+  }
+  if (key.value === "<<") {
+    report(walk, key, path, "Merge keys (<<) are not part of this language; write the fields out");
+    return undefined;
+  }
+  return key.value;
+}
+
+function report(walk: Walk, node: unknown, path: Path, message: string): Walked {
+  const offset = isNode(node) ? node.range?.[0] : undefined;
+  walk.problems.push({ position: offset === undefined ? undefined : walk.positionAt(offset), path, message });
+  return NOTHING;
+}
+
+function locate(
+  tree: YamlTree.Parsed,
+  path: Path,
+  part: "value" | "name",
+  positionAt: (offset: number) => Position,
+): Position | undefined {
+  let node: unknown = tree.contents;
+  let name: unknown;
+  for (const step of path) {
+    if (isAlias(node)) node = node.resolve(tree);
+    if (isSeq(node) && typeof step === "number") {
+      node = node.items[step];
+      name = undefined;
+    } else if (isMap(node)) {
+      const pair = findPair(node, step);
+      node = pair?.value;
+      name = pair?.key;
+    } else return undefined;
+    if (node === undefined && name === undefined) return undefined;
+  }
+  // A name without a value, as `scopes:`, is shown by its name.
+  const shown =
+    part === "name" ? (name ?? node) : isNode(node) && node.range?.[0] !== node.range?.[1] ? node : (name ?? node);
+  const offset = isNode(shown) ? shown.range?.[0] : undefined;
+  return offset === undefined ? undefined : positionAt(offset);
+}
+
+function findPair(map: YAMLMap, step: string | number): Pair | undefined {
+  return map.items.find((pair) => isPair(pair) && isScalar(pair.key) && pair.key.value === step);
+}
