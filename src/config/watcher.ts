@@ -65,8 +65,10 @@ export function digestOfContent(bytes: Uint8Array): string {
   return `content:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
+/** Names with a leading dot do not count, as no glob matches them: swap files, temporary files, the kubelet's links. */
 export function digestOfNames(names: readonly string[]): string {
-  return `names:${createHash("sha256").update(JSON.stringify(names.toSorted())).digest("hex")}`;
+  const visible = names.filter((name) => !name.startsWith(".")).toSorted();
+  return `names:${createHash("sha256").update(JSON.stringify(visible)).digest("hex")}`;
 }
 
 class DirectoryWatcher implements FileWatcher {
