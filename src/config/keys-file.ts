@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { appendingSplices, changingSplices, type OpenFile, type Splice, startOf } from "./keys-splices.ts";
 import { definedFields, type KeyFields } from "./keys-text.ts";
 
@@ -62,7 +62,7 @@ function openKeysFile(text: string, fileKind: KeysFileKind): OpenFile | EditRefu
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   const error = document.errors[0];
   if (error !== undefined) return refuse(`the file cannot be parsed: ${error.message}`, lineOf(error.pos[0]));
-  const plain = toPlain(text, fileKind);
+  const plain = toPlain(text, fileKind, document);
   if (plain === undefined) return refuse(`the file is not valid ${fileKind === "json" ? "JSON" : "YAML"}`);
 
   const lineBreak = text.includes("\r\n") ? "\r\n" : "\n";
@@ -78,9 +78,14 @@ function openKeysFile(text: string, fileKind: KeysFileKind): OpenFile | EditRefu
 }
 
 /** The content as plain values; undefined when there are none, as for bad JSON or a bomb of aliases. */
-function toPlain(text: string, fileKind: KeysFileKind): { readonly value: unknown } | undefined {
+function toPlain(
+  text: string,
+  fileKind: KeysFileKind,
+  parsed?: Pick<Document.Parsed, "toJS">,
+): { readonly value: unknown } | undefined {
   try {
     if (fileKind === "json") return { value: text.trim() === "" ? null : JSON.parse(text) };
+    if (parsed !== undefined) return { value: parsed.toJS() };
     const document = parseDocument(text, { prettyErrors: false });
     return document.errors.length > 0 ? undefined : { value: document.toJS() };
   } catch {
