@@ -5,7 +5,7 @@ import { createProber } from "../admin/probe.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
 import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
-import { readSnapshot } from "../config/source.ts";
+import { createSourceIo, readSnapshot } from "../config/source.ts";
 import { createBucketTable } from "../policy/bucket.ts";
 import { publicJwk } from "../proxy/assertion.ts";
 import type { Clock } from "../proxy/clock.ts";
@@ -48,7 +48,7 @@ export interface ServingProcess {
 export async function serve(options: ServeOptions): Promise<Served> {
   const { clock, metrics } = options;
   const load = async (): Promise<LoadResult> =>
-    parseConfiguration(await readSnapshot(options.configFile, { env: options.env }), options.overrides);
+    parseConfiguration(await readSnapshot(options.configFile, createSourceIo(options.env)), options.overrides, clock.now());
   const first = await load();
   if (first.kind === "rejected") return first;
 

@@ -148,7 +148,7 @@ const limitSettings = z.strictObject({
     .prefault("memory")
     .describe("Where buckets are kept; only memory is available in this version"),
   headers: oneOrMany(z.enum(["ietf", "legacy", "legacy-epoch"]))
-    .prefault(["ietf"])
+    .prefault(["ietf", "legacy"])
     .describe(
       "Which headers report limits: RateLimit and RateLimit-Policy, or X-RateLimit-* with the reset in seconds or as Unix time",
     ),
