@@ -1,6 +1,6 @@
 import type { Limit } from "../policy/bucket.ts";
 import { type KeyDigest, parseDigest } from "../policy/digest.ts";
-import type { Key } from "../policy/key.ts";
+import type { Key, KeyIndex } from "../policy/key.ts";
 import { type KeyFormat, matchKeyFormat } from "../policy/key-format.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import { compileGrants, type Grants, isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
@@ -37,12 +37,11 @@ export function compileKeyRecords(
 ): readonly Key[] {
   const keys: Key[] = [];
   const memo = createMemo();
-  const seen: Seen = { ids: new Map(), digests: new Map() };
   for (const { document, records } of lists) {
     const report = createReport(document, found);
     for (const [index, record] of records.entries()) {
       const key = compileRecord(record, index, document, context, memo, report);
-      if (key !== undefined && isNew(key, seen, report, ["keys", index])) keys.push(key);
+      if (key !== undefined) keys.push(key);
     }
   }
   return keys;
@@ -68,6 +67,9 @@ function remember<T>(cache: Map<string, T>, name: string, make: () => T): T {
   return made;
 }
 
+/** The path to a field of the record at hand. */
+type PathTo = (...rest: readonly (string | number)[]) => Path;
+
 const NO_METADATA: ReadonlyMap<string, string> = new Map();
 
 function compileRecord(
@@ -78,24 +80,18 @@ function compileRecord(
   memo: Memo,
   report: Report,
 ): Key | undefined {
-  const path = ["keys", index];
-  const digest = compileDigest(record, context, report, path);
-  checkTexts(record, context.formats, report, path);
+  // A hundred thousand records are compiled in one go, so paths are built only where something is wrong.
+  const at: PathTo = (...rest) => ["keys", index, ...rest];
+  const digest = compileDigest(record, context, report, at);
+  checkTexts(record, context.formats, report, at);
   const scopes = typeof record.scopes === "string" ? [record.scopes] : (record.scopes ?? []);
-  const grants = compileScopes(scopes, context.catalogue, memo, report, path);
-  const limits = compileKeyLimits(record, context, memo, report, path);
-  const ranges = typeof record.allowIps === "string" ? [record.allowIps] : (record.allowIps ?? []);
-  const networks =
-    ranges.length === 0
-      ? undefined
-      : remember(memo.networks, ranges.join(), () => compileRanges(ranges, report, [...path, "allowIps"]));
-  const notBeforeMs = compileInstant(record.notBefore, report, [...path, "notBefore"]);
-  const expiresAtMs = compileInstant(record.expiresAt, report, [...path, "expiresAt"]);
+  const grants = compileScopes(scopes, context.catalogue, memo, report, at);
+  const limits = compileKeyLimits(record.limits, context, memo, report, at);
+  const networks = compileKeyNetworks(record.allowIps, memo, report, at);
+  const notBeforeMs = compileInstant(record.notBefore, "notBefore", report, at);
+  const expiresAtMs = compileInstant(record.expiresAt, "expiresAt", report, at);
   if (notBeforeMs !== undefined && expiresAtMs !== undefined && notBeforeMs >= expiresAtMs) {
-    report.error(
-      [...path, "expiresAt"],
-      "The key expires before it becomes valid; expected an instant after notBefore",
-    );
+    report.error(at("expiresAt"), "The key expires before it becomes valid; expected an instant after notBefore");
   }
   if (digest === undefined) return undefined;
   return {
@@ -123,19 +119,21 @@ function compileRecord(
 
 const HASH_KEY_FIX = "`latchkey keys hash` turns a key into its digest";
 
-function compileDigest(record: WrittenKey, context: KeyContext, report: Report, path: Path): KeyDigest | undefined {
-  const at = [...path, "hash"];
+function compileDigest(record: WrittenKey, context: KeyContext, report: Report, at: PathTo): KeyDigest | undefined {
   const digest = parseDigest(record.hash);
   if (digest === undefined) {
-    report.error(at, describeBadDigest(record.hash, context.formats), HASH_KEY_FIX);
+    report.error(at("hash"), describeBadDigest(record.hash, context.formats), HASH_KEY_FIX);
     return undefined;
   }
   if (digest.kind === "hmac-sha256" && !context.hasPepper) {
-    report.error(at, "An hmac-sha256 digest needs hashing.pepper in the main file, which is not set");
+    report.error(at("hash"), "An hmac-sha256 digest needs hashing.pepper in the main file, which is not set");
   }
   if (digest.kind === "bcrypt" && (record.prefix ?? "") === "") {
     // Without a prefix every request would cost one slow hash per record, so such a key is never looked at.
-    report.error(at, "A bcrypt digest needs `prefix`, the key's first characters; without it the key can never match");
+    report.error(
+      at("hash"),
+      "A bcrypt digest needs `prefix`, the key's first characters; without it the key can never match",
+    );
   }
   return digest;
 }
@@ -154,33 +152,32 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-function checkTexts(record: WrittenKey, formats: readonly KeyFormat[], report: Report, path: Path): void {
+const TEXT_FIELDS = ["id", "name", "tenant", "prefix", "rotatedTo"] as const;
+
+function checkTexts(record: WrittenKey, formats: readonly KeyFormat[], report: Report, at: PathTo): void {
   if (!ID.test(record.id)) {
-    report.error(
-      [...path, "id"],
-      "Expected 1 to 128 letters, digits and . _ : @ + ~ -, beginning with a letter or digit",
-    );
+    report.error(at("id"), "Expected 1 to 128 letters, digits and . _ : @ + ~ -, beginning with a letter or digit");
   }
-  for (const field of ["id", "name", "tenant", "prefix", "rotatedTo"] as const) {
+  for (const field of TEXT_FIELDS) {
     const text = record[field];
-    if (text !== undefined) checkText(text, formats, report, [...path, field]);
+    if (text !== undefined) checkText(text, formats, (message, fix) => report.error(at(field), message, fix));
   }
   if (record.metadata === undefined) return;
   for (const [name, value] of Object.entries(record.metadata)) {
     if (!/^[A-Za-z0-9_.-]+$/.test(name)) {
-      report.error([...path, "metadata", name], "Expected a name of letters, digits and _ . -");
+      report.error(at("metadata", name), "Expected a name of letters, digits and _ . -");
     }
-    if (typeof value === "string") checkText(value, formats, report, [...path, "metadata", name]);
+    if (typeof value !== "string") continue;
+    checkText(value, formats, (message, fix) => report.error(at("metadata", name), message, fix));
   }
 }
 
-function checkText(text: string, formats: readonly KeyFormat[], report: Report, path: Path): void {
-  if (CONTROL.test(text)) report.error(path, "Expected text without control characters");
+function checkText(text: string, formats: readonly KeyFormat[], say: (message: string, fix?: string) => void): void {
+  if (CONTROL.test(text)) say("Expected text without control characters");
   for (const format of formats) {
     // Without a literal prefix anything of the right length would be taken for a key.
     if (format.prefix.length < 2 || !text.startsWith(format.prefix)) continue;
-    if (matchKeyFormat(text, [format]))
-      report.error(path, "This is a key itself; a record never holds it", HASH_KEY_FIX);
+    if (matchKeyFormat(text, [format])) say("This is a key itself; a record never holds it", HASH_KEY_FIX);
   }
 }
 
@@ -189,87 +186,118 @@ function compileScopes(
   catalogue: ScopeCatalogue | undefined,
   memo: Memo,
   report: Report,
-  path: Path,
+  at: PathTo,
 ): Grants {
-  const name = scopes.join("\n");
-  for (const [index, scope] of scopes.entries()) {
+  for (let index = 0; index < scopes.length; index += 1) {
+    const scope = scopes[index] ?? "";
     if (memo.judgedScopes.has(scope)) continue;
-    const at = [...path, "scopes", index];
-    if (!isScopeText(scope))
-      report.error(at, `Expected a scope such as orders:read or orders:*; found ${quote(scope)}`);
-    else if (!scope.includes("*") && catalogue !== undefined && !catalogue.has(scope)) {
-      checkScope(scope, catalogue, (message, fix) => report.warning(at, message, fix));
+    if (!isScopeText(scope)) {
+      report.error(at("scopes", index), `Expected a scope such as orders:read or orders:*; found ${quote(scope)}`);
+    } else if (!scope.includes("*") && catalogue !== undefined && !catalogue.has(scope)) {
+      checkScope(scope, catalogue, (message, fix) => report.warning(at("scopes", index), message, fix));
     } else memo.judgedScopes.add(scope);
   }
-  return remember(memo.grants, name, () => compileGrants(scopes, catalogue ?? new Map()));
+  return remember(memo.grants, scopes.join("\n"), () => compileGrants(scopes, catalogue ?? new Map()));
 }
 
 function compileKeyLimits(
-  record: WrittenKey,
+  written: WrittenKey["limits"],
   { defaultLimits, max }: KeyContext,
   memo: Memo,
   report: Report,
-  path: Path,
+  at: PathTo,
 ): readonly Limit[] {
-  const written = record.limits;
   if (written === undefined) return defaultLimits;
-  const at = [...path, "limits"];
-  const compile = () => {
-    const limits = compileLimits(written, KEY_LIMIT_SCOPE, report, at);
-    if (max === undefined || !exceedsRate(limits, max)) return limits;
-    const asked = limits.length === 0 ? "no limit at all" : limits.map(({ name }) => name).join(", ");
-    report.error(at, `The key asks for ${asked}, more than limits.max (${max.text}) in the main file`);
-    return undefined;
-  };
-  const name = JSON.stringify(written);
+  const name = typeof written === "string" ? written : JSON.stringify(written);
   const known = memo.limits.get(name);
   if (known !== undefined) return known;
-  // What is wrong is reported for each record that says it, so only what is right is remembered.
-  const limits = compile();
-  if (limits !== undefined) memo.limits.set(name, limits);
-  return limits ?? [];
+  const limits = compileLimits(written, KEY_LIMIT_SCOPE, report, at("limits"));
+  if (max !== undefined && exceedsRate(limits, max)) {
+    const asked = limits.length === 0 ? "no limit at all" : limits.map((limit) => limit.name).join(", ");
+    report.error(at("limits"), `The key asks for ${asked}, more than limits.max (${max.text}) in the main file`);
+    // What is wrong is reported for each record that says it, so only what is right is remembered.
+    return [];
+  }
+  const count = Array.isArray(written) ? written.length : 1;
+  if (limits.length === count) memo.limits.set(name, limits);
+  return limits;
 }
 
-function compileInstant(text: string | undefined, report: Report, path: Path): number | undefined {
+function compileKeyNetworks(
+  written: WrittenKey["allowIps"],
+  memo: Memo,
+  report: Report,
+  at: PathTo,
+): NetworkSet | undefined {
+  if (written === undefined) return undefined;
+  const ranges = typeof written === "string" ? [written] : written;
+  return remember(memo.networks, ranges.join(), () => compileRanges(ranges, report, at("allowIps")));
+}
+
+function compileInstant(
+  text: string | undefined,
+  field: "notBefore" | "expiresAt",
+  report: Report,
+  at: PathTo,
+): number | undefined {
   if (text === undefined) return undefined;
   const parsed = parseInstant(text);
   if (parsed.kind === "value") return parsed.value;
-  report.error(path, `Expected ${parsed.problem}`);
+  report.error(at(field), `Expected ${parsed.problem}`);
   return undefined;
 }
 
-interface Seen {
-  readonly ids: Map<string, Key>;
-  readonly digests: Map<string, Key>;
-}
-
-/** Two records with one id would share buckets and lose one another; two with one digest are one credential. */
-function isNew(key: Key, seen: Seen, report: Report, path: Path): boolean {
-  const digest = key.digest.kind === "bcrypt" ? key.digest.text : `${key.digest.kind}:${key.digest.hex}`;
-  const sameId = seen.ids.get(key.id);
-  const sameDigest = seen.digests.get(digest);
-  if (sameId !== undefined) {
-    const { file, line } = sameId.source;
-    report.error([...path, "id"], `The id ${quote(key.id)} stands already at ${file}:${line}`);
-  } else if (sameDigest !== undefined) {
-    const { file, line } = sameDigest.source;
-    report.error([...path, "hash"], `The same digest belongs to key ${quote(sameDigest.id)} at ${file}:${line}`);
-  }
-  seen.ids.set(key.id, key);
-  seen.digests.set(digest, key);
-  return sameId === undefined && sameDigest === undefined;
-}
-
-/** Says of rotations that lead to no key. */
-export function checkRotations(
-  lists: readonly RecordList[],
-  keys: ReadonlyMap<string, unknown>,
-  found: Diagnostic[],
-): void {
+/**
+ * Two records with one id would share buckets and hide one another; two with one digest are one credential.
+ * The index has counted both already, so records are gone through again only when something stands twice.
+ */
+export function checkDuplicates(lists: readonly RecordList[], index: KeyIndex, found: Diagnostic[]): void {
+  const slow = index.all.flatMap(({ digest }) => (digest.kind === "bcrypt" ? [digest.text] : []));
+  const digests = index.bySha256.size + index.byHmac.size + new Set(slow).size;
+  if (index.byId.size === index.all.length && digests === index.all.length) return;
+  const ids = new Map<string, string>();
+  const hashes = new Map<string, string>();
   for (const { document, records } of lists) {
-    for (const [index, { rotatedTo }] of records.entries()) {
-      if (rotatedTo === undefined || keys.has(rotatedTo)) continue;
-      createReport(document, found).warning(["keys", index, "rotatedTo"], `No key has the id ${quote(rotatedTo)}`);
+    const report = createReport(document, found);
+    for (const [position, { id, hash }] of records.entries()) {
+      const place = `${document.file}:${document.recordLine(position)}`;
+      // Hex ignores case, bcrypt's text does not.
+      const digest = hash.startsWith("$") ? hash : hash.toLowerCase();
+      const sameId = ids.get(id);
+      const sameHash = hashes.get(digest);
+      if (sameId !== undefined)
+        report.error(["keys", position, "id"], `The id ${quote(id)} stands already at ${sameId}`);
+      else if (sameHash !== undefined) {
+        report.error(["keys", position, "hash"], `The same digest stands already at ${sameHash}`);
+      }
+      ids.set(id, place);
+      hashes.set(digest, place);
+    }
+  }
+}
+
+// Each request with a credential of that prefix may cost one slow hash for every record that has it.
+const MAX_SLOW_PER_PREFIX = 8;
+
+/** Says of prefixes that too many slow-hashed records begin with. */
+export function checkSlowPrefixes(lists: readonly RecordList[], index: KeyIndex, found: Diagnostic[]): void {
+  const crowded = new Map<string, number>();
+  for (const prefix of index.slowByPrefix.keys()) {
+    let count = 0;
+    for (const [other, keys] of index.slowByPrefix) if (prefix.startsWith(other)) count += keys.length;
+    if (count > MAX_SLOW_PER_PREFIX) crowded.set(prefix, count);
+  }
+  if (crowded.size === 0) return;
+  for (const { document, records } of lists) {
+    for (const [position, { prefix, hash }] of records.entries()) {
+      const count = prefix === undefined || !hash.startsWith("$") ? undefined : crowded.get(prefix);
+      if (prefix === undefined || count === undefined) continue;
+      crowded.delete(prefix);
+      createReport(document, found).error(
+        ["keys", position, "prefix"],
+        `${count} bcrypt records fit the prefix ${quote(prefix)}; expected at most ${MAX_SLOW_PER_PREFIX}, as each costs a slow hash`,
+        "Give each record a longer prefix of its key",
+      );
     }
   }
 }

@@ -8,7 +8,7 @@ import { compileRoutes } from "../policy/route.ts";
 import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkSegment, compileDenials } from "./compile-denials.ts";
 import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
-import { checkRotations, compileKeyRecords, type RecordList } from "./compile-keys.ts";
+import { checkDuplicates, checkSlowPrefixes, compileKeyRecords, type RecordList } from "./compile-keys.ts";
 import { compileLimits, compileRate, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
@@ -29,6 +29,8 @@ export interface CompileInput {
   readonly snapshot: Snapshot;
   readonly revision: string;
   readonly nowMs: number | undefined;
+  /** Whether parts that were invalid by themselves were left out, so that only further errors are wanted. */
+  readonly isPartial: boolean;
 }
 
 /** Compiles policy and settings. Whatever only shows when parts meet is added to `found`; with an error there, discard the result. */
@@ -44,8 +46,13 @@ export function compileConfiguration(input: CompileInput, found: Diagnostic[]): 
   const hasPepper = main.hashing.pepper !== undefined;
   const keys = compileKeyRecords(lists, { catalogue, defaultLimits, max, hasPepper, formats }, found);
   const index = compileKeys(keys, compilePepper(main, snapshot, report));
-  checkRotations(lists, index.byId, found);
-  lintPolicy({ main, document, lists, routes, keys, defaultLimits, nowMs: input.nowMs }, found);
+  checkDuplicates(lists, index, found);
+  checkSlowPrefixes(lists, index, found);
+  if (!input.isPartial)
+    lintPolicy(
+      { main, document, lists, snapshot, routes, keys: index, formats, defaultLimits, nowMs: input.nowMs },
+      found,
+    );
   const segmentNames = new Set(segments.keys());
   const signingKey = main.identity.assertion && snapshot.referenced.get(`file:${main.identity.assertion.key}`);
   return {

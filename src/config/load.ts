@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type * as z from "zod";
 import type { Source } from "../policy/route.ts";
 import { compileConfiguration } from "./compile.ts";
 import type { RecordList } from "./compile-keys.ts";
@@ -7,10 +8,11 @@ import type { Document } from "./document.ts";
 import { keysFileSchema } from "./key-schema.ts";
 import { parseDocument } from "./parse-document.ts";
 import { locateNearest } from "./report.ts";
+import { concerns, salvage } from "./salvage.ts";
 import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Snapshot, SourceFile } from "./snapshot.ts";
 import { type Parsed, parseSocketAddress, parseUpstream, type UpstreamAddress } from "./values.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
@@ -44,23 +46,27 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
   const found: Diagnostic[] = [...snapshot.problems];
   const files = [snapshot.mainFile, ...snapshot.keysFiles.map(({ path }) => path)];
   const forced = parseOverrides(overrides, found);
-  const main = parseMain(snapshot, found);
-  const lists = parseKeysFiles(snapshot, found);
-  if (main === undefined || lists === undefined) return reject(found, files);
-  const inline = Array.isArray(main.value.keys) ? [{ document: main.document, records: main.value.keys }] : [];
+  const main = parsePart(snapshot.main, mainSchema, found);
+  const keysFiles = snapshot.keysFiles.map((file) => parsePart(file, keysFileSchema, found));
+  if (main === undefined) return reject(found, files);
+  const { document } = main;
+  const isPartial = found.some(isError);
+  const compiled: Diagnostic[] = [];
   const configuration = compileConfiguration(
     {
       main: applyOverrides(main.value, forced),
-      document: main.document,
-      lists: [...inline, ...lists],
+      document,
+      lists: toRecordLists(main, keysFiles),
       snapshot,
       revision: toRevision(snapshot),
       nowMs,
+      isPartial,
     },
-    found,
+    compiled,
   );
-  if (found.some(({ severity }) => severity === "error")) return reject(found, files);
-  const { document } = main;
+  const isNews = ({ file, path }: Diagnostic) => file !== document.file || !concerns(path, main.missing);
+  found.push(...(isPartial ? compiled.filter(isNews) : compiled));
+  if (found.some(isError)) return reject(found, files);
   return {
     kind: "loaded",
     configuration,
@@ -71,6 +77,10 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
       return place === undefined ? undefined : { file: document.file, line: place.line };
     },
   };
+}
+
+function isError({ severity }: Diagnostic): boolean {
+  return severity === "error";
 }
 
 function reject(found: readonly Diagnostic[], files: readonly string[]): LoadResult {
@@ -114,36 +124,42 @@ function applyOverrides(main: Main, { listen, upstream, admin }: Forced): Main {
   };
 }
 
-function parseMain(
-  { main }: Snapshot,
+interface Part<T> {
+  readonly document: Document;
+  /** The value, or what could be saved of it; errors were reported. */
+  readonly value: T;
+  readonly missing: readonly Path[];
+}
+
+/** Reads and validates one file; undefined when too little of it is valid to look any further. */
+function parsePart<T extends z.ZodType>(
+  file: SourceFile | undefined,
+  schema: T,
   found: Diagnostic[],
-): { readonly value: Main; readonly document: Document } | undefined {
-  if (main === undefined) return undefined;
-  const parsed = parseDocument(main.path, main.text);
+): Part<z.output<T>> | undefined {
+  if (file === undefined) return undefined;
+  const parsed = parseDocument(file.path, file.text);
   if (parsed.kind === "refused") {
     found.push(...parsed.diagnostics);
     return undefined;
   }
   const { document } = parsed;
-  const checked = validate(document, mainSchema);
-  if (checked.kind === "valid") return { value: checked.value, document };
-  found.push(...checked.diagnostics);
-  return undefined;
+  const checked = validate(document, schema);
+  if (checked.kind === "valid") return { document, value: checked.value, missing: [] };
+  for (const diagnostic of checked.diagnostics) found.push(diagnostic);
+  const saved = salvage(document.value, schema, checked.faults);
+  return saved && { document, ...saved };
 }
 
-function parseKeysFiles({ keysFiles }: Snapshot, found: Diagnostic[]): readonly RecordList[] | undefined {
-  const lists: RecordList[] = [];
-  for (const { path, text } of keysFiles) {
-    const parsed = parseDocument(path, text);
-    if (parsed.kind === "refused") {
-      found.push(...parsed.diagnostics);
-      continue;
-    }
-    const checked = validate(parsed.document, keysFileSchema);
-    if (checked.kind === "invalid") found.push(...checked.diagnostics);
-    else lists.push({ document: parsed.document, records: checked.value.keys });
-  }
-  return lists.length === keysFiles.length ? lists : undefined;
+function toRecordLists(
+  main: Part<Main>,
+  keysFiles: readonly (Part<z.output<typeof keysFileSchema>> | undefined)[],
+): readonly RecordList[] {
+  const inline = main.value.keys;
+  const lists: RecordList[] = Array.isArray(inline) ? [{ document: main.document, records: inline }] : [];
+  for (const part of keysFiles)
+    if (part !== undefined) lists.push({ document: part.document, records: part.value.keys });
+  return lists;
 }
 
 // Twelve hex digits: short enough to read aloud, and 2^48 revisions before two are likely to share it.

@@ -34,23 +34,23 @@ export function oneOrMany<T extends z.ZodType>(item: T) {
   return z.union([item.transform((single) => [single]), z.array(item)]);
 }
 
-/** A limit as written: `100/minute`, or with a burst of its own. */
-export const limit = z.union([
-  z.string().meta({ examples: ["100/minute", "1000/hour", "100/15m"] }),
-  z
-    .strictObject({
-      rate: z
-        .string()
-        .describe("How many requests per window are refilled, such as 100/minute")
-        .meta({ examples: ["100/minute"] }),
-      burst: z.int().min(1).optional().describe("How many requests may come at once; the rate's own number by default"),
-    })
-    .describe("A limit whose burst differs from its rate"),
-]);
+const rateText = z
+  .string()
+  .describe("How many requests per window are refilled")
+  .meta({ examples: ["100/minute", "1000/hour", "100/15m"] });
 
-export type WrittenLimit = z.infer<typeof limit>;
+const limitFields = z
+  .strictObject({
+    rate: rateText,
+    burst: z.int().min(1).optional().describe("How many requests may come at once; the rate's own number by default"),
+  })
+  .describe("A limit whose burst differs from its rate");
+
+/** A limit as written: `100/minute`, or with a burst of its own. */
+const limit = z.union([rateText, limitFields]);
 
 /** One limit or a list; every window must admit a request. Left as written: limits are compiled with their owner. */
-export const limits = z.union([limit, z.array(limit)]);
+// Flat, since a union within a union has to word its own failure before the next branch is tried.
+export const limits = z.union([rateText, z.array(limit), limitFields]);
 
 export type WrittenLimits = z.infer<typeof limits>;

@@ -5,22 +5,26 @@ import { quote } from "./values.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Checks a document against a schema: its value, or every problem with its place, expectation and nearest name. */
-export function validate<T extends z.ZodType>(
-  document: Document,
-  schema: T,
-):
-  | { readonly kind: "valid"; readonly value: z.output<T> }
-  | { readonly kind: "invalid"; readonly diagnostics: readonly Diagnostic[] } {
-  const result = schema.safeParse(document.value);
-  if (result.success) return { kind: "valid", value: result.data };
-  const issues = result.error.issues.flatMap((issue) => flatten(issue, []));
-  return { kind: "invalid", diagnostics: issues.map((issue) => toDiagnostic(issue, document, schema)) };
+export type Validated<T> =
+  | { readonly kind: "valid"; readonly value: T }
+  | { readonly kind: "invalid"; readonly diagnostics: readonly Diagnostic[]; readonly faults: readonly Fault[] };
+
+/** A place at which a value does not fit its schema. */
+export interface Fault {
+  readonly path: Path;
+  /** Whether the name itself is what does not fit. */
+  readonly part: "value" | "name";
 }
 
-interface FlatIssue {
-  readonly path: Path;
-  readonly part: "value" | "name";
+/** Checks a document against a schema: its value, or every problem with its place, expectation and nearest name. */
+export function validate<T extends z.ZodType>(document: Document, schema: T): Validated<z.output<T>> {
+  const result = schema.safeParse(document.value);
+  if (result.success) return { kind: "valid", value: result.data };
+  const faults = result.error.issues.flatMap((issue) => flatten(issue, []));
+  return { kind: "invalid", diagnostics: faults.map((fault) => toDiagnostic(fault, document, schema)), faults };
+}
+
+interface FlatIssue extends Fault {
   readonly issue: Issue;
   /** What the branches of a union expected, when the value fits none of them even by type. */
   readonly expected: readonly string[];
@@ -117,7 +121,7 @@ function describe(
       const wanted = TYPE_WORDS.get(issue.expected) ?? issue.expected;
       if (found === undefined) return { message: `Required field is missing; expected ${wanted}` };
       const quoting = issue.expected === "string" && (typeof found === "number" || typeof found === "boolean");
-      const fix = quoting ? `Write it in quotes: "${String(found)}"` : undefined;
+      const fix = quoting && !isSecret(path) ? `Write it in quotes: "${String(found)}"` : undefined;
       return { message: `Expected ${wanted}, found ${nameType(found)}`, fix };
     }
     case "invalid_value": {
@@ -145,9 +149,12 @@ function sayBound(origin: string, bound: string, limit: number | bigint): string
 const SECRET_NAME = /hash|key|secret|token|pepper|password|credential/i;
 
 function sayFound(found: unknown, path: Path): string {
-  const isSecret = path.some((step) => typeof step === "string" && SECRET_NAME.test(step) && step !== "keys");
-  if (typeof found === "string") return isSecret ? ", found other text" : `, found ${quote(found)}`;
+  if (typeof found === "string") return isSecret(path) ? ", found other text" : `, found ${quote(found)}`;
   return typeof found === "number" || typeof found === "boolean" ? `, found ${found}` : `, found ${nameType(found)}`;
+}
+
+function isSecret(path: Path): boolean {
+  return path.some((step) => typeof step === "string" && SECRET_NAME.test(step) && step !== "keys");
 }
 
 function nameType(found: unknown): string {
