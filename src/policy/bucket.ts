@@ -91,6 +91,11 @@ export function takeAll(table: BucketTable, demands: readonly Demand[], nowMs: n
   return { kind: "taken", quotas };
 }
 
+/** Whether an owner's spending is counted here, or could be: a full table takes no new owner. */
+export function hasRoomFor(table: BucketTable, owner: string, nowMs: number): boolean {
+  return table.owners.has(owner) || makeRoom(table, nowMs);
+}
+
 /** Whether one more take of `cost` would be admitted; takes nothing. Seconds to wait otherwise. */
 export function retryAfter(
   table: BucketTable,

@@ -48,10 +48,23 @@ export function readCredential(rawHeaders: readonly string[], rules: CredentialR
 
 /** The credential in a field value, `""` when it presents none. RFC 9110 §11.4: schemes ignore case. */
 export function readValue(value: string, scheme: string | undefined): string {
-  if (scheme === undefined) return value.trim();
+  if (scheme === undefined) return trimBlanks(value);
   if (value.length < scheme.length || value.slice(0, scheme.length).toLowerCase() !== scheme) return "";
   const rest = value.slice(scheme.length);
-  return rest.startsWith(" ") ? rest.trim() : "";
+  return rest.startsWith(" ") ? trimBlanks(rest) : "";
+}
+
+/** RFC 9110 §5.6.3: blanks are space and tab. `trim` would also take a non-breaking space, a byte of its own, for one. */
+function trimBlanks(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** The names of query parameters that present a key, as they stand in the query (still encoded). */
@@ -67,7 +80,8 @@ export function findUrlCredentials(
     const name = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? "" : pair.slice(equals + 1);
     const named = value !== "" && rules.urlParameters.has(foldParameter(decodeLeniently(name)));
-    if (named || looksLikeKey(decodeLeniently(value))) found.add(name);
+    // `?bk_live_…` is a key too, though it stands where a name should.
+    if (named || looksLikeKey(decodeLeniently(value)) || looksLikeKey(decodeLeniently(name))) found.add(name);
   }
   return found;
 }

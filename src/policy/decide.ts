@@ -1,9 +1,9 @@
-import { type Demand, retryAfter, type Taken, takeAll } from "./bucket.ts";
+import { type Demand, hasRoomFor, retryAfter, type Taken, takeAll } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
 import { type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
-import { type FormatMatch, matchKeyFormat } from "./key-format.ts";
+import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
@@ -32,7 +32,7 @@ export function decide(
   const { route, segments: path } = routed;
   if (route?.access.kind === "public") return admitPublic(facts, route, state, nowMs);
 
-  const looksLikeKey = (text: string) => isPrefixedKey(text, policy);
+  const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
   if (
     policy.credentials.inUrl === "reject" &&
     findUrlCredentials(target.query, policy.credentials, looksLikeKey).size > 0
@@ -114,27 +114,21 @@ function demandsOf(route: Route, owner: string, key: Key | undefined): readonly 
 }
 
 function conclude(taken: Taken, route: Route, principal: Principal | undefined): Decision {
+  const known = { route, principal, segments: principal?.segments ?? NO_SEGMENTS };
   switch (taken.kind) {
     case "taken":
       return { kind: "allow", route, principal, quotas: taken.quotas };
     case "denied":
       return deny("rate_limited", {
-        route,
-        principal,
+        ...known,
         quotas: taken.quotas,
         retryAfterSeconds: taken.retryAfterSeconds,
       });
     case "full":
-      return deny("overloaded", { route, principal, detail: "the table of buckets is full" });
+      return deny("overloaded", { ...known, detail: "the table of buckets is full" });
     default:
       return taken satisfies never;
   }
-}
-
-/** Whether a text is a key by its own looks: of a format with a literal prefix, so nothing else fits by chance. */
-function isPrefixedKey(text: string, policy: Policy): boolean {
-  const match = matchKeyFormat(text, policy.keyFormats);
-  return match !== undefined && match.format.prefix.length >= 2;
 }
 
 // Without a format, whatever one header value can hold unambiguously: visible ASCII, no comma (which
@@ -182,7 +176,10 @@ function findExceededFailures(
   nowMs: number,
 ): number | undefined {
   if (policy.failureLimit === undefined) return undefined;
-  return retryAfter(state.failures, facts.clientAddress.neighbourhood, policy.failureLimit, 1, nowMs);
+  const owner = facts.clientAddress.neighbourhood;
+  // A slow hash whose failure could not be counted would be one without end: fail closed, as `denyFailure` does.
+  if (!hasRoomFor(state.failures, owner, nowMs)) return 1;
+  return retryAfter(state.failures, owner, policy.failureLimit, 1, nowMs);
 }
 
 /** Counts a refused credential against the client's address, never against a key; over budget it is a 429. */

@@ -66,7 +66,7 @@ export const MIN_SECRET_BITS = 128;
 // How much of a key, after its prefix, must stand in a text before redaction takes it for one.
 const TRACE_LENGTH = 6;
 
-/** Parses a format. At most one segment may vary in length, so matching never backtracks. */
+/** Parses a format. At most one random segment may vary in length and no choice can be read two ways, so matching is fast. */
 export function parseKeyFormat(text: string): ParsedKeyFormat {
   const segments: FormatSegment[] = [];
   const names = new Set<string>();
@@ -118,9 +118,21 @@ function findProblem(segments: readonly FormatSegment[]): string | undefined {
   if (random.filter((segment) => segment.min !== segment.max).length > 1) {
     return "only one segment may vary in length";
   }
+  for (const [index, segment] of segments.entries()) {
+    if (segment.kind === "choice" && !isClear(segment.values, segments[index + 1])) {
+      return `one choice of segment "${segment.name}" begins another; expected _ . or ~ after it`;
+    }
+  }
   const checksum = segments.findIndex((segment) => segment.kind === "checksum");
   if (checksum !== -1 && checksum !== segments.length - 1) return "the checksum must stand last";
   return undefined;
+}
+
+/** Whether it is plain where a choice ends: twenty that can be read two ways make a million readings of one text. */
+function isClear(values: readonly string[], next: FormatSegment | undefined): boolean {
+  // No choice holds these, so what follows it ends it.
+  if (next === undefined || (next.kind === "literal" && /^[_.~]/.test(next.text))) return true;
+  return !values.some((value, index) => values.some((other, at) => at !== index && other.startsWith(value)));
 }
 
 function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
@@ -133,7 +145,8 @@ function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
     0,
   );
   const unnamed = body.replaceAll("(", "(?:");
-  const trace = prefix.length >= 2 ? `${RegExp.escape(prefix)}[0-9A-Za-z_-]{${TRACE_LENGTH},}` : unnamed;
+  const trace =
+    prefix.length >= MIN_TELLING_PREFIX ? `${RegExp.escape(prefix)}[0-9A-Za-z_-]{${TRACE_LENGTH},}` : unnamed;
   return { text, prefix, segments, pattern: new RegExp(`^${body}$`), trace: new RegExp(trace, "g"), secretBits };
 }
 
@@ -160,6 +173,16 @@ export function matchKeyFormat(credential: string, formats: readonly KeyFormat[]
     if (groups !== null && hasValidChecksum(credential, format)) return { format, segments: toChoices(format, groups) };
   }
   return undefined;
+}
+
+// A shorter prefix, or none, is fitted by chance: an ETag is not a key because it is 32 hex digits.
+const MIN_TELLING_PREFIX = 2;
+
+/** Whether a text is a key by its own looks: of a format whose literal prefix nothing else begins with. */
+export function isPrefixedKey(text: string, formats: readonly KeyFormat[]): boolean {
+  return formats.some(
+    (format) => format.prefix.length >= MIN_TELLING_PREFIX && matchKeyFormat(text, [format]) !== undefined,
+  );
 }
 
 function toChoices(format: KeyFormat, groups: RegExpExecArray): ReadonlyMap<string, string> {

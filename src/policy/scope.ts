@@ -10,10 +10,12 @@ export type ScopeCatalogue = ReadonlyMap<string, readonly string[]>;
 
 // A scope is written into headers, challenges and templates: visible ASCII without quotes, commas or blanks.
 const SCOPE_TEXT = /^[A-Za-z0-9_*][A-Za-z0-9_.:*/@+~-]{0,127}$/;
+// Matching `*a*a*a*b` against a long path parameter takes time beyond all bounds, and no system writes such a scope.
+const TWO_WILDCARDS_IN_SEGMENT = /\*[^.:]*\*/;
 
 /** Whether a text can be a scope (or a scope pattern) at all. */
 export function isScopeText(text: string): boolean {
-  return SCOPE_TEXT.test(text);
+  return SCOPE_TEXT.test(text) && !TWO_WILDCARDS_IN_SEGMENT.test(text);
 }
 
 /** Compiles a key's scopes: `*` grants all, `orders:*` by segment; implications are followed to their end. */
@@ -25,7 +27,7 @@ export function compileGrants(scopes: readonly string[], catalogue: ScopeCatalog
     if (exact.has(scope)) continue;
     exact.add(scope);
     pending.push(...(catalogue.get(scope) ?? []));
-    if (scope === "*" || !scope.includes("*")) continue;
+    if (scope === "*" || !scope.includes("*") || TWO_WILDCARDS_IN_SEGMENT.test(scope)) continue;
     const pattern = compilePattern(scope);
     patterns.push(pattern);
     for (const known of catalogue.keys()) if (pattern.test(known)) pending.push(known);
@@ -39,7 +41,7 @@ export function grantsScope(grants: Grants, scope: string): boolean {
 
 /**
  * A `*` stands for one segment between `.` or `:`, a last one for one or more. Each becomes a
- * character class that cannot match a separator, so no pattern backtracks.
+ * character class that cannot match a separator, and a segment has one at most, so no match takes long.
  */
 function compilePattern(scope: string): RegExp {
   const last = scope.endsWith("*") ? scope.slice(0, -1) : scope;

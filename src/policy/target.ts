@@ -27,7 +27,7 @@ const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%;]*$/;
 // Visible ASCII but "#": a fragment never travels in a request target (RFC 9112 §3.2.1).
 const PLAIN_QUERY = /^[\x21\x22\x24-\x7e]*$/;
 // The common case: nothing encoded, no parameters, no dot that could begin a dot segment, no "//".
-const SIMPLE_PATH = /^(?:\/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9\-._~!$&'()*+,=:@]*)*\/?$/;
+const SIMPLE_PATH = /^(?:\/[A-Za-z0-9\-_~!$&'()*+,=:@][A-Za-z0-9\-._~!$&'()*+,=:@]*)+\/?$|^\/$/;
 // C0 controls and DEL, after decoding. Assembled from numbers so that no control byte stands in this file.
 const CONTROL = new RegExp(`[${String.fromCharCode(0)}-${String.fromCharCode(31)}${String.fromCharCode(127)}]`);
 
@@ -52,14 +52,14 @@ export function judgeTarget(target: string, rules: PathRules): Target {
   for (const raw of path.slice(1).split("/")) {
     const decoded = decodeSegment(raw);
     if (decoded === undefined) return refuse("the path holds a percent-encoding that is not valid UTF-8");
-    const problem = judgeSegment(raw, decoded, rules);
+    const problem = judgeSegment(decoded, rules);
     if (problem !== undefined) return refuse(problem);
     segments.push(decoded);
   }
   if (rules.emptySegments === "reject" && segments.slice(0, -1).includes("")) {
     return refuse("the path holds an empty segment (//)");
   }
-  return { kind: "target", path, query, readings: toReadings(fold(segments, rules), path) };
+  return { kind: "target", path, query, readings: toReadings(fold(segments, rules)) };
 }
 
 function refuse(problem: string): Target {
@@ -80,13 +80,16 @@ function decodeSegment(raw: string): string | undefined {
   }
 }
 
-function judgeSegment(raw: string, decoded: string, rules: PathRules): string | undefined {
-  // Tomcat and others cut parameters off before they resolve dots, so `..;x=1` is a dot segment too.
-  const bare = decoded.split(";", 1)[0];
-  if (bare === "." || bare === "..") return "the path holds a dot segment";
+// Tomcat and others cut parameters off before they resolve dots, so `..;x=1` is a dot segment too. What
+// splits at %2F or ends the path at %3F sees one in `a%2F..` and `..%3F`, even where the rules allow these.
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;?#]|$)/;
+
+function judgeSegment(decoded: string, rules: PathRules): string | undefined {
+  if (DOT_SEGMENT.test(decoded)) return "the path holds a dot segment";
   if (decoded.includes("\\")) return "the path holds a backslash";
   if (CONTROL.test(decoded)) return "the path holds an encoded control byte";
-  if (/%25[0-9A-Fa-f]{2}/.test(raw)) return "the path holds a doubly encoded byte";
+  // Judged after decoding: `%25%32%65` and `%252e` are both `%2e` to whoever decodes once more.
+  if (/%[0-9A-Fa-f]{2}/.test(decoded)) return "the path holds a doubly encoded byte";
   if (rules.matrixParameters === "reject" && decoded.includes(";")) return "the path holds a matrix parameter (;)";
   if (rules.encodedSlash === "reject" && decoded.includes("/")) return "the path holds an encoded slash (%2F)";
   if (rules.encodedDelimiters === "reject" && /[?#]/.test(decoded)) {
@@ -95,24 +98,37 @@ function judgeSegment(raw: string, decoded: string, rules: PathRules): string | 
   return undefined;
 }
 
-/** The literal reading, then what upstreams that split at %2F, cut parameters or merge slashes would see. */
-function toReadings(segments: Segments, path: string): readonly Segments[] {
-  const readings: Segments[] = [segments];
-  const split = segments.flatMap((segment) => segment.split("/"));
-  const cut = (list: Segments) => list.map((segment) => segment.split(";", 1)[0] ?? "");
-  const merge = (list: Segments) => list.filter((segment, index) => segment !== "" || index === list.length - 1);
-  const beforeDelimiter = /[?#]/.test(segments.join("")) ? splitBeforeDelimiter(segments) : segments;
-  for (const base of [segments, split, beforeDelimiter]) {
-    for (const reading of [base, cut(base), merge(base), merge(cut(base))]) readings.push(reading);
-  }
-  const seen = new Set<string>();
-  return readings.filter((reading) => {
-    const key = JSON.stringify(reading);
-    return path !== "" && !seen.has(key) && seen.add(key).size > 0;
+// What upstreams do to a path, in the order in which they do it; any of them may leave any step out.
+const STEPS: readonly ((path: Segments) => Segments)[] = [
+  (path) => path.flatMap((segment) => segment.split("/")),
+  (path) => endAt(path, "?"),
+  (path) => endAt(path, "#"),
+  (path) => path.map((segment) => segment.split(";", 1)[0] ?? ""),
+  dropAuthority,
+  (path) => path.filter((segment, index) => segment !== "" || index === path.length - 1),
+];
+
+/** The literal reading first, then every other that some upstream would see. */
+function toReadings(segments: Segments): readonly Segments[] {
+  const isPlain = segments.every((segment, index) => {
+    return segment === "" ? index === segments.length - 1 : !/[/?#;]/.test(segment);
   });
+  if (isPlain) return [segments];
+  const readings = new Map([[JSON.stringify(segments), segments]]);
+  for (const step of STEPS) {
+    for (const reading of [...readings.values()].map(step)) readings.set(JSON.stringify(reading), reading);
+  }
+  return [...readings.values()];
 }
 
-function splitBeforeDelimiter(segments: Segments): Segments {
-  const at = segments.findIndex((segment) => /[?#]/.test(segment));
-  return [...segments.slice(0, at), segments[at]?.split(/[?#]/, 1)[0] ?? ""];
+function endAt(path: Segments, delimiter: string): Segments {
+  const at = path.findIndex((segment) => segment.includes(delimiter));
+  return at === -1 ? path : [...path.slice(0, at), path[at]?.split(delimiter, 1)[0] ?? ""];
+}
+
+/** RFC 3986 §4.2: resolved as a reference, as by `new URL(target, base)`, `//host/path` names a host first. */
+function dropAuthority(path: Segments): Segments {
+  const host = path.findIndex((segment) => segment !== "");
+  if (host <= 0) return path;
+  return host === path.length - 1 ? [""] : path.slice(host + 1);
 }
