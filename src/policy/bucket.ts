@@ -23,10 +23,15 @@ export interface Quota {
   readonly fullSeconds: number;
 }
 
-/** A bucket in one number, as in GCRA: the instant at which it will be full again. */
+/**
+ * What was spent, as the time until the bucket is full again, counted from `atMs`. The instant of being
+ * full, GCRA's one number, would be 10^12 ms large: doubles are 0.0002 ms apart there, and those errors
+ * add up to a lost request in a burst.
+ */
 interface Bucket {
   readonly limitId: string;
-  fullAtMs: number;
+  spentMs: number;
+  atMs: number;
   /** The interval the number was computed with, so that a changed limit keeps what was spent. */
   intervalMs: number;
 }
@@ -57,9 +62,9 @@ const DEFAULT_MAX_OWNERS = 200_000;
 // sweeping keeps pace with arrivals and no single request pays for the whole table.
 const SWEPT_PER_INSERT = 8;
 
-// Division of windows into intervals is inexact in binary; a nanosecond of grace keeps exactly
-// `capacity` requests at one instant admissible.
-const GRACE_MS = 1e-6;
+// Division of windows into intervals is inexact in binary, by up to 10^-8 ms a request for a window of a day;
+// a microsecond of grace keeps exactly `capacity` requests at one instant admissible.
+const GRACE_MS = 1e-3;
 
 export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): BucketTable {
   return { owners: new Map(), maxOwners };
@@ -121,9 +126,23 @@ function toRetrySeconds(waitMs: number): number {
 function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: number): number {
   const bucket = buckets?.find((candidate) => candidate.limitId === limit.id);
   if (bucket === undefined) return 0;
-  const spentMs = Math.max(0, bucket.fullAtMs - nowMs) * (limit.intervalMs / bucket.intervalMs);
-  // A clock that stepped back must not leave a bucket emptier than empty.
-  return Math.min(spentMs, limit.capacity * limit.intervalMs);
+  settle(bucket, limit, nowMs);
+  return bucket.spentMs;
+}
+
+/** Brings a bucket to this instant and to the limit as it is now; takes nothing. */
+function settle(bucket: Bucket, limit: Limit, nowMs: number): void {
+  // A clock that stepped back refills nothing, and the time it repeats is not waited for twice.
+  const elapsedMs = Math.max(0, nowMs - bucket.atMs);
+  const spentMs = Math.max(0, bucket.spentMs - elapsedMs) * (limit.intervalMs / bucket.intervalMs);
+  // A limit that was lowered must not leave a bucket emptier than empty, or `Retry-After` would not be enough.
+  bucket.spentMs = Math.min(spentMs, limit.capacity * limit.intervalMs);
+  bucket.atMs = nowMs;
+  bucket.intervalMs = limit.intervalMs;
+}
+
+function isLive(bucket: Bucket, nowMs: number): boolean {
+  return bucket.spentMs > nowMs - bucket.atMs;
 }
 
 function spend(table: BucketTable, owner: string, limit: Limit, cost: number, nowMs: number): number {
@@ -134,12 +153,8 @@ function spend(table: BucketTable, owner: string, limit: Limit, cost: number, no
   }
   const spentMs = spentTime(buckets, limit, nowMs) + cost * limit.intervalMs;
   const bucket = buckets.find((candidate) => candidate.limitId === limit.id);
-  if (bucket === undefined) {
-    buckets.push({ limitId: limit.id, fullAtMs: nowMs + spentMs, intervalMs: limit.intervalMs });
-  } else {
-    bucket.fullAtMs = nowMs + spentMs;
-    bucket.intervalMs = limit.intervalMs;
-  }
+  if (bucket === undefined) buckets.push({ limitId: limit.id, spentMs, atMs: nowMs, intervalMs: limit.intervalMs });
+  else bucket.spentMs = spentMs;
   return spentMs;
 }
 
@@ -161,7 +176,7 @@ function makeRoom(table: BucketTable, nowMs: number): boolean {
     if (looked++ === SWEPT_PER_INSERT) break;
     table.owners.delete(owner);
     // A live owner goes to the end of the insertion order, so the sweep moves on to others next time.
-    if (buckets.some((bucket) => bucket.fullAtMs > nowMs)) table.owners.set(owner, buckets);
+    if (buckets.some((bucket) => isLive(bucket, nowMs))) table.owners.set(owner, buckets);
   }
   return table.owners.size < table.maxOwners;
 }
