@@ -9,6 +9,8 @@ import type { BcryptAnswer, BcryptQuestion } from "./bcrypt-worker.ts";
 /** A slow verifier with the memory of what it verified. */
 export interface BcryptVerifier extends SlowVerifier {
   readonly verified: VerifiedCredentials;
+  /** Computes a new digest, off the event loop too. */
+  readonly hash: (credential: string, cost: number) => Promise<string>;
   readonly close: () => Promise<void>;
 }
 
@@ -33,8 +35,8 @@ export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
 
   const run = async (handle: string, request: NeedsVerification): Promise<Verification> => {
     const digests = request.candidates.map(digestText);
-    const matched = await thread.ask(request.credential, digests);
-    const key = request.candidates[matched];
+    const answer = await thread.ask({ kind: "compare", credential: request.credential, digests });
+    const key = answer.kind === "compare" ? request.candidates[answer.matched] : undefined;
     if (key === undefined) return { kind: "unmatched" };
     verified.set(handle, digestText(key));
     return { kind: "matched", key };
@@ -52,6 +54,11 @@ export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
       inFlight.set(flight, started);
       return started;
     },
+    hash: async (credential, cost) => {
+      const answer = await thread.ask({ kind: "hash", credential, cost });
+      if (answer.kind !== "hash") throw new Error("the bcrypt thread answered another question");
+      return answer.digest;
+    },
     close: () => thread.close(),
   };
 }
@@ -68,13 +75,17 @@ function digestText(key: Key): string {
   return key.digest.kind === "bcrypt" ? key.digest.text : "";
 }
 
+type Unnumbered =
+  | Omit<Extract<BcryptQuestion, { kind: "compare" }>, "id">
+  | Omit<Extract<BcryptQuestion, { kind: "hash" }>, "id">;
+
 interface Thread {
-  readonly ask: (credential: string, digests: readonly string[]) => Promise<number>;
+  readonly ask: (question: Unnumbered) => Promise<BcryptAnswer>;
   readonly close: () => Promise<void>;
 }
 
 interface Waiting {
-  readonly resolve: (matched: number) => void;
+  readonly resolve: (answer: BcryptAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -91,21 +102,21 @@ function createThread(workerUrl: URL): Thread {
   const start = (): Worker => {
     const started = new Worker(workerUrl);
     started.unref();
-    started.on("message", ({ id, matched }: BcryptAnswer) => {
-      waiting.get(id)?.resolve(matched);
-      waiting.delete(id);
+    started.on("message", (answer: BcryptAnswer) => {
+      waiting.get(answer.id)?.resolve(answer);
+      waiting.delete(answer.id);
     });
     started.on("error", (error) => fail(error instanceof Error ? error : new Error(String(error))));
     started.on("exit", () => fail(new Error("the bcrypt thread ended")));
     return started;
   };
   return {
-    ask: (credential, digests) =>
+    ask: (question) =>
       new Promise((resolve, reject) => {
         worker ??= start();
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
-        worker.postMessage({ id: lastId, credential, digests } satisfies BcryptQuestion);
+        worker.postMessage({ ...question, id: lastId } satisfies BcryptQuestion);
       }),
     close: async () => {
       await worker?.terminate();

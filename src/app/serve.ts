@@ -11,11 +11,13 @@ import { publicJwk } from "../proxy/assertion.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Gateway } from "../proxy/gateway.ts";
 import { type Listener, openListener, type TlsMaterial } from "../proxy/listener.ts";
+import type { KeyOperations } from "../proxy/manage.ts";
 import { createAccessLog, type Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type BcryptVerifier, createBcryptVerifier } from "./bcrypt-verifier.ts";
 import { type Drained, drain } from "./drain.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
+import { createKeyOperations } from "./key-operations.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
 
 export interface ServeOptions {
@@ -48,7 +50,11 @@ export interface ServingProcess {
 export async function serve(options: ServeOptions): Promise<Served> {
   const { clock, metrics } = options;
   const load = async (): Promise<LoadResult> =>
-    parseConfiguration(await readSnapshot(options.configFile, createSourceIo(options.env)), options.overrides, clock.now());
+    parseConfiguration(
+      await readSnapshot(options.configFile, createSourceIo(options.env)),
+      options.overrides,
+      clock.now(),
+    );
   const first = await load();
   if (first.kind === "rejected") return first;
 
@@ -56,9 +62,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const inForce = putInForce(first.configuration);
   const settings = () => inForce.generation.configuration.settings;
   const verifier = createBcryptVerifier(workerUrl());
-  const gateway = createGateway(inForce, verifier, log, options);
   try {
     const { listen, admin } = first.configuration.settings;
+    const keyOperations = createKeyOperations({
+      policy: () => inForce.generation.configuration.policy,
+      slowHash: verifier.hash,
+      reload: () => reloader.reload(),
+    });
+    const gateway = createGateway(inForce, verifier, keyOperations, log, options);
     const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrade);
     const reloader = startReloader({
       load,
@@ -91,7 +102,13 @@ export async function serve(options: ServeOptions): Promise<Served> {
   }
 }
 
-function createGateway(inForce: InForce, verifier: BcryptVerifier, log: Log, options: ServeOptions): Gateway {
+function createGateway(
+  inForce: InForce,
+  verifier: BcryptVerifier,
+  keyOperations: KeyOperations,
+  log: Log,
+  options: ServeOptions,
+): Gateway {
   const accessLog = createAccessLog(log, () => inForce.generation.configuration.settings.log);
   return {
     current: () => inForce.generation,
@@ -99,6 +116,7 @@ function createGateway(inForce: InForce, verifier: BcryptVerifier, log: Log, opt
     clock: options.clock,
     verifier,
     forwarder: () => inForce.upstream.forwarder,
+    keyOperations,
     observer: {
       record: (record) => {
         options.metrics.record(record);

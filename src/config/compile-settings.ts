@@ -10,7 +10,7 @@ export function compileSettings(
   main: Main,
   snapshot: Snapshot,
   report: Report,
-): Omit<Settings, "denials" | "identity"> {
+): Omit<Settings, "denials" | "identity" | "operations"> {
   const { admin, drain, log } = main;
   return {
     listen: compileListen(main, snapshot, report),

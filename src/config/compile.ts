@@ -10,6 +10,7 @@ import { checkSegment, compileDenials } from "./compile-denials.ts";
 import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
 import { checkDuplicates, checkSlowPrefixes, compileKeyRecords, type RecordList } from "./compile-keys.ts";
 import { compileLimits, compileRate, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
+import { compileManagement } from "./compile-management.ts";
 import { compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
 import { type Diagnostic, findNearest } from "./diagnostics.ts";
@@ -41,6 +42,7 @@ export function compileConfiguration(input: CompileInput, found: Diagnostic[]): 
   const segments = choicesOf(formats);
   const catalogue = compileCatalogue(main, report);
   const routes = compileRouteList(main, catalogue, document, report);
+  const operations = compileManagement(main, catalogue, document, report);
   const max = main.limits.max === undefined ? undefined : compileRate(main.limits.max, report, ["limits", "max"]);
   const defaultLimits = compileDefaultLimits(main, max, report);
   const hasPepper = main.hashing.pepper !== undefined;
@@ -60,7 +62,8 @@ export function compileConfiguration(input: CompileInput, found: Diagnostic[]): 
       revision: input.revision,
       httpsRequired: main.listen.https === "required",
       paths: main.paths,
-      routes: compileRoutes(routes),
+      // The operations come first: a catch-all for the app must not swallow them.
+      routes: compileRoutes([...operations.keys(), ...routes]),
       credentials: compileCredentials(main, report),
       keyFormats: formats,
       accept: compileAccept(main, segments, report),
@@ -70,6 +73,7 @@ export function compileConfiguration(input: CompileInput, found: Diagnostic[]): 
     },
     settings: {
       ...compileSettings(main, snapshot, report),
+      operations,
       denials: compileDenials(main, segmentNames, report),
       identity: compileIdentity(main, signingKey, segmentNames, report),
     },

@@ -45,6 +45,15 @@ export function changeKey(text: string, fileKind: KeysFileKind, id: string, chan
   );
 }
 
+/** The fields of one record as they stand in the file; undefined when it has no such record. */
+export function readKeyFields(text: string, fileKind: KeysFileKind, id: string): KeyFields | undefined {
+  const file = openKeysFile(text, fileKind);
+  if ("kind" in file) return undefined;
+  const records = file.plain["keys"];
+  const found = Array.isArray(records) ? records.find((record) => toObject(record)["id"] === id) : undefined;
+  return found === undefined ? undefined : (toObject(found) as KeyFields);
+}
+
 /** The ids of the records in a file, in the order written; records without a text id are left out. */
 export function listKeyIds(text: string, fileKind: KeysFileKind): ListedKeyIds {
   const file = openKeysFile(text, fileKind);

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { DENIAL_REASONS } from "../policy/decision.ts";
 import { keyRecord } from "./key-schema.ts";
+import { management } from "./management-schema.ts";
 import { duration, limits, oneOrMany, textOf } from "./schema-parts.ts";
 import { admin, drain, listen, log, upstream } from "./server-schema.ts";
 
@@ -143,7 +144,7 @@ const limitSettings = z.strictObject({
   store: textOf((text) =>
     text === "memory"
       ? { kind: "value", value: "memory" as const }
-      : { kind: "problem", problem: '"memory", the only store this version has' },
+      : { kind: "problem", problem: '"memory", the only store available in this version' },
   )
     .prefault("memory")
     .describe("Where buckets are kept; only memory is available in this version"),
@@ -223,6 +224,7 @@ export const mainSchema = z
       })
       .prefault({})
       .describe("How digests of keys are computed"),
+    management: management.optional(),
     keys: keys.optional().describe("A keys file, {files: […]}, or the records themselves"),
     drain,
     log,

@@ -1,6 +1,7 @@
 import type { DenialReason } from "../policy/decision.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Route } from "../policy/route.ts";
 import type { Template } from "./template.ts";
 
 /** One loaded generation of config: what `decide` consults and how everything around it behaves. */
@@ -17,9 +18,14 @@ export interface Settings {
   readonly denials: DenialSettings;
   readonly identity: IdentitySettings;
   readonly limitHeaders: LimitHeaders;
+  /** Routes that Latchkey answers itself; empty unless the config has `management`. */
+  readonly operations: ReadonlyMap<Route, KeyOperation>;
   readonly drain: DrainSettings;
   readonly log: LogSettings;
 }
+
+/** What the holder of a scope may do to a key over HTTP. */
+export type KeyOperation = "rotate" | "revoke" | "suspend" | "resume";
 
 export type SocketAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }

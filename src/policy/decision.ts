@@ -33,6 +33,9 @@ export const DENIAL_REASONS = [
   "upstream_timeout",
   "draining",
   "overloaded",
+  "key_not_found",
+  "key_conflict",
+  "keys_not_writable",
   "internal_error",
 ] as const;
 

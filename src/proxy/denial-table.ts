@@ -93,5 +93,16 @@ export const DENIALS: Record<DenialReason, DenialDefaults> = {
   },
   draining: { status: 503, title: "Shutting down", message: "This instance is shutting down. Try again." },
   overloaded: { status: 503, title: "Overloaded", message: "This instance has too much to do. Try again." },
+  key_not_found: { status: 404, title: "No such API key", message: "There is no such API key." },
+  key_conflict: {
+    status: 409,
+    title: "API key in another state",
+    message: "The API key is not in a state that allows this.",
+  },
+  keys_not_writable: {
+    status: 503,
+    title: "API keys cannot be changed",
+    message: "API keys cannot be changed at the moment.",
+  },
   internal_error: { status: 500, title: "Internal error", message: "The request could not be decided." },
 };

@@ -8,6 +8,7 @@ import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import type { Generation } from "./generation.ts";
 import { toLimitHeaders } from "./limit-headers.ts";
+import { findOperation, respondDone } from "./manage.ts";
 import { type Arrival, findRequestProblem, readArrival } from "./request-facts.ts";
 import { buildRequestHeaders, findRequestId } from "./request-headers.ts";
 import { renderDenial, respond } from "./respond.ts";
@@ -65,12 +66,46 @@ function holdBack(turn: Turn, decision: Settled): Settled | Promise<Settled> {
 function conclude(turn: Turn, decision: Settled, request: IncomingMessage, response: ServerResponse): void {
   try {
     if (decision.kind === "deny") refuse(turn, decision, request, response);
-    else forward(turn, decision, request, response);
+    else answer(turn, decision, request, response);
   } catch (error) {
     // Fail closed: whatever broke, the upstream hears nothing more of this request.
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     if (response.headersSent) response.destroy();
     else refuse(turn, deny("internal_error", { detail }), request, response);
+  }
+}
+
+/** An allowed request goes to the upstream, unless it is for an operation of Latchkey's own. */
+function answer(turn: Turn, permit: Allowed, request: IncomingMessage, response: ServerResponse): void {
+  const { operations } = turn.generation.configuration.settings;
+  const asked = operations.size === 0 ? undefined : findOperation(permit, operations, turn.arrival.facts.target);
+  if (asked === undefined) forward(turn, permit, request, response);
+  else void operate(turn, permit, asked, request, response);
+}
+
+async function operate(
+  turn: Turn,
+  permit: Allowed,
+  { operation, id, caller }: NonNullable<ReturnType<typeof findOperation>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { keyOperations, observer } = turn.gateway;
+  try {
+    const result = await keyOperations.run(operation, id, caller);
+    if (result.kind === "refused") {
+      refuse(
+        turn,
+        deny(result.reason, { ...contextOf(permit), detail: result.detail, scopes: result.scopes }),
+        request,
+        response,
+      );
+      return;
+    }
+    respondDone(result.body, toResponseHeaders(turn, permit), request, response);
+    observer.record(toRecord(turn, permit, 200, "complete", `${operation} ${id}`));
+  } catch (error) {
+    refuse(turn, deny("internal_error", { ...contextOf(permit), detail: String(error) }), request, response);
   }
 }
 

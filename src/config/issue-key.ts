@@ -1,0 +1,95 @@
+import { hmacSha256, type KeyDigest, sha256 } from "../policy/digest.ts";
+import type { Key } from "../policy/key.ts";
+import { type FormatSegment, generateCredential, type KeyFormat, parseKeyFormat } from "../policy/key-format.ts";
+import type { Policy } from "../policy/policy.ts";
+
+/** A new credential, to be handed out once, and what its record keeps of it. */
+export interface Issued {
+  readonly credential: string;
+  readonly hash: string;
+  readonly prefix: string;
+}
+
+/** Computes a bcrypt digest off the event loop. */
+export type SlowHash = (credential: string, cost: number) => Promise<string>;
+
+/** Where a config names no key formats, keys look like this. */
+export const DEFAULT_KEY_FORMAT = "lk_{secret:base62(43)}";
+
+// The record shows these many characters of the secret, so that a key in hand is told from its siblings.
+const SHOWN_SECRET_CHARACTERS = 4;
+
+/** Issues a credential to take a key's place: of the same format and segments, kept as the same kind of digest. */
+export async function issueSuccessor(key: Key, policy: Policy, slowHash: SlowHash): Promise<Issued> {
+  const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
+  const fitting = formats.flatMap((format) => {
+    const choices = choicesOf(key.prefix ?? "", format);
+    return choices === undefined ? [] : [{ format, choices }];
+  })[0];
+  const { format, choices } = fitting ?? {
+    format: formats[0] ?? defaultKeyFormat(),
+    choices: new Map<string, string>(),
+  };
+  const credential = generateCredential(format, choices);
+  const prefix = key.prefix === undefined ? toPrefix(credential, format) : credential.slice(0, key.prefix.length);
+  return { credential, hash: await digestLike(key.digest, credential, policy, slowHash), prefix };
+}
+
+async function digestLike(old: KeyDigest, credential: string, policy: Policy, slowHash: SlowHash): Promise<string> {
+  if (old.kind === "bcrypt") {
+    const digest = await slowHash(credential, old.cost);
+    // `$2a$`, `$2b$` and `$2y$` name one algorithm; whoever else reads the file knows the one it wrote.
+    return old.text.slice(0, 4) + digest.slice(4);
+  }
+  const { pepper } = policy.keys;
+  return old.kind === "hmac-sha256" && pepper !== undefined
+    ? `hmac-sha256:${hmacSha256(credential, pepper)}`
+    : `sha256:${sha256(credential)}`;
+}
+
+/** The format of keys where the config names none. */
+export function defaultKeyFormat(): KeyFormat {
+  const parsed = parseKeyFormat(DEFAULT_KEY_FORMAT);
+  if (parsed.kind === "problem") throw new Error(parsed.problem);
+  return parsed.format;
+}
+
+/** The part of a key that says what it is, and a few characters of its secret. */
+export function toPrefix(credential: string, format: KeyFormat): string {
+  const random = format.segments.findIndex((segment) => segment.kind === "random");
+  const before = format.segments.slice(0, random).reduce((length, segment) => endOf(credential, segment, length), 0);
+  return credential.slice(0, before + SHOWN_SECRET_CHARACTERS);
+}
+
+/** Where a segment that begins at `start` of a credential ends. */
+function endOf(credential: string, segment: FormatSegment, start: number): number {
+  if (segment.kind === "literal") return start + segment.text.length;
+  if (segment.kind !== "choice") return start;
+  const rest = credential.slice(start);
+  const fitting = segment.values.filter((value) => rest.startsWith(value));
+  return start + Math.max(0, ...fitting.map((value) => value.length));
+}
+
+/** The choices a prefix makes in a format; undefined when no key of the format begins so. */
+export function choicesOf(prefix: string, format: KeyFormat): ReadonlyMap<string, string> | undefined {
+  return walk(prefix, format.segments, new Map());
+}
+
+function walk(
+  rest: string,
+  segments: readonly FormatSegment[],
+  choices: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> | undefined {
+  const [segment, ...more] = segments;
+  if (rest === "" || segment === undefined) return rest === "" ? choices : undefined;
+  if (segment.kind === "random") return choices;
+  if (segment.kind === "checksum") return undefined;
+  for (const text of segment.kind === "literal" ? [segment.text] : segment.values) {
+    // A prefix may end in the middle of a segment.
+    if (!rest.startsWith(text) && !text.startsWith(rest)) continue;
+    const made = segment.kind === "choice" ? new Map([...choices, [segment.name, text]]) : choices;
+    const found = walk(rest.slice(text.length), more, made);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
