@@ -37,7 +37,8 @@ async function answer(request, response) {
   if (call === "GET /health") return send(response, 200, { status: "ok" });
   if (call === "GET /api/v1/whoami") return send(response, 200, { caller: callerOf(request) });
   if (call === "GET /api/v1/orders") return send(response, 200, { caller: callerOf(request), orders });
-  if (call === "POST /api/v1/orders") return send(response, 201, { caller: callerOf(request), order: await add(request) });
+  if (call === "POST /api/v1/orders")
+    return send(response, 201, { caller: callerOf(request), order: await add(request) });
   if (call === "GET /api/v1/orders/events") return stream(request, response);
   const order = orders.find((candidate) => candidate.id === Number(id));
   if (order !== undefined) return send(response, 200, { caller: callerOf(request), order });

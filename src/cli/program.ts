@@ -1,7 +1,26 @@
 import { Command, CommanderError } from "commander";
 import pkg from "../../package.json" with { type: "json" };
+import { checkCommand } from "./check.ts";
+import { demoCommand } from "./demo.ts";
+import { explainCommand } from "./explain.ts";
+import { healthcheckCommand } from "./healthcheck.ts";
+import { initCommand } from "./init.ts";
+import { keysCommand } from "./keys.ts";
+import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
+
+// In the order in which somebody new meets them.
+const COMMANDS = [
+  demoCommand,
+  initCommand,
+  checkCommand,
+  serveCommand,
+  keysCommand,
+  explainCommand,
+  schemaCommand,
+  healthcheckCommand,
+];
 
 /** The `latchkey` command with all its subcommands. Usage errors end in exit code 2. */
 export function createProgram(terminal: Terminal, setExit: (code: ExitCode) => void): Command {
@@ -11,7 +30,7 @@ export function createProgram(terminal: Terminal, setExit: (code: ExitCode) => v
     )
     .version(pkg.version)
     .showHelpAfterError("(add --help for what this command takes)");
-  for (const create of [serveCommand]) program.addCommand(create(terminal, setExit));
+  for (const create of COMMANDS) program.addCommand(create(terminal, setExit));
   for (const command of [program, ...program.commands.flatMap(withSubcommands)]) {
     command.configureOutput({ writeOut: terminal.out, writeErr: terminal.err });
     command.exitOverride((error: CommanderError) => {

@@ -1,0 +1,29 @@
+import type { Diagnostic } from "../config/diagnostics.ts";
+import { formatDiagnostics } from "../config/diagnostics.ts";
+import { type LoadResult, parseConfiguration } from "../config/load.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { createSourceIo, readSnapshot } from "../config/source.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The config file a command reads: the flag, else LATCHKEY_CONFIG, else latchkey.yaml here. */
+export function toConfigFile(flag: string | undefined, { env }: Pick<Terminal, "env">): string {
+  return flag ?? (env["LATCHKEY_CONFIG"] || "latchkey.yaml");
+}
+
+export interface ReadConfig {
+  readonly loaded: LoadResult;
+  readonly snapshot: Snapshot;
+}
+
+/** Reads and compiles the config as `serve` would, without its overrides. */
+export async function readConfig(file: string, terminal: Pick<Terminal, "env">, nowMs: number): Promise<ReadConfig> {
+  const snapshot = await readSnapshot(file, createSourceIo(terminal.env));
+  return { loaded: parseConfiguration(snapshot, {}, nowMs), snapshot };
+}
+
+/** Findings for people, each with the line it stands on. */
+export function showDiagnostics(diagnostics: readonly Diagnostic[], snapshot: Snapshot, colour: boolean): string {
+  const texts = new Map(snapshot.keysFiles.map(({ path, text }) => [path, text]));
+  if (snapshot.main !== undefined) texts.set(snapshot.main.path, snapshot.main.text);
+  return `${formatDiagnostics(diagnostics, { color: colour, textOf: (file) => texts.get(file) })}\n`;
+}
