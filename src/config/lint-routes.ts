@@ -28,7 +28,7 @@ export function findShadowed(routes: readonly Route[]): readonly Shadowed[] {
 }
 
 function coversMethods(covered: ReadonlySet<string>, methods: ReadonlySet<string> | undefined): boolean {
-  return methods?.isSubsetOf(covered);
+  return methods?.isSubsetOf(covered) ?? false;
 }
 
 /** Whether every path the inner pattern matches is matched by the outer one as well. */

@@ -69,11 +69,11 @@ const denials = z.strictObject({
     .describe("Protection space named in WWW-Authenticate"),
   reasons: z
     .partialRecord(z.enum(DENIAL_REASONS), reasonOverride)
-    .default({})
+    .prefault({})
     .describe("Status, code and message of single reasons"),
   variables: z
     .record(z.string(), denialVariable)
-    .default({})
+    .prefault({})
     .describe("Extra template fields whose text depends on a named segment of the credential"),
 });
 
@@ -108,7 +108,7 @@ const route = z
     anyScope: oneOrMany(z.string()).optional().describe("Scopes of which the key must have one"),
     aliases: z
       .record(z.string(), z.string())
-      .default({})
+      .prefault({})
       .describe('Renames path parameters in derived scopes: whole names, or endings as "*ies": "*y"')
       .meta({ examples: [{ clients: "client", "*ies": "*y" }] }),
     cost: z.int().min(1).max(1_000_000).default(1).describe("How many requests one request here counts as"),
@@ -125,7 +125,7 @@ const scopeEntry = z.union([
   z.null(),
   z.strictObject({
     description: z.string().optional().describe("What the scope lets its holder do"),
-    implies: oneOrMany(z.string()).default([]).describe("Scopes its holder has as well"),
+    implies: oneOrMany(z.string()).prefault([]).describe("Scopes its holder has as well"),
   }),
 ]);
 
@@ -180,7 +180,7 @@ export const mainSchema = z
       .meta({ examples: [["bk_{environment:live|test}_{secret:hex(32)}"]] }),
     accept: z
       .record(z.string(), oneOrMany(z.string()))
-      .default({})
+      .prefault({})
       .describe("Values of named key segments that this instance serves; other keys are refused by their text")
       .meta({ examples: [{ environment: ["live"] }] }),
     scopes: z
@@ -189,11 +189,11 @@ export const mainSchema = z
       .describe("The catalogue of scopes; with one, an unknown scope in a route is an error"),
     routes: z
       .array(route)
-      .default([])
+      .prefault([])
       .describe("What may be called and with which scopes; first match wins, default is deny"),
     actions: z
       .record(z.string(), z.string())
-      .default({})
+      .prefault({})
       .describe("What {action} means in a route's scope, by method; laid over the defaults")
       .meta({ examples: [{ GET: "read", POST: "create" }] }),
     limits: z

@@ -15,7 +15,7 @@ const listenFields = z.strictObject({
     .meta({ examples: ["0.0.0.0:8080", "unix:/run/latchkey.sock"] }),
   trustedProxies: z
     .union([z.string().transform((range) => [range]), z.array(z.string())])
-    .default([])
+    .prefault([])
     .describe("Addresses and CIDR ranges whose X-Forwarded-* headers are believed; nobody's by default")
     .meta({ examples: [["10.0.0.0/8"]] }),
   https: z
@@ -102,7 +102,7 @@ const adminFields = z.strictObject({
       z.string().regex(/^[a-z0-9][a-z0-9-]*$/, "Expected a name of lower-case letters, digits and -"),
       z.string().regex(/^\/[\x21-\x7e]*$/, "Expected a path that starts with /"),
     )
-    .default({})
+    .prefault({})
     .describe("Upstream paths that /probe/NAME asks on the kubelet's behalf")
     .meta({ examples: [{ app: "/healthz" }] }),
 });

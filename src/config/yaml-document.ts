@@ -15,27 +15,57 @@ import {
 } from "yaml";
 import type { Path } from "./diagnostics.ts";
 import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument } from "./document.ts";
+import { readPlainRecords } from "./plain-records.ts";
 
-// The parser takes about 0.7 µs and 150 bytes of memory for each byte it reads, so larger files are
-// either plain enough for the record reader or refused.
+// The library takes about 0.7 µs and 150 bytes of memory for each character it reads.
 const MAX_TREE_CHARACTERS = 8 * 1024 * 1024;
+// Below this the library takes no longer than a person notices, and one reader is simpler than two.
+const PLAIN_FROM_CHARACTERS = 256 * 1024;
 
 // How many values aliases may stand for in all: ample for shared lists, far from a "billion laughs".
 const MAX_ALIASED_VALUES = 100_000;
 
 /** Reads one YAML 1.2 document of plain data: no tags, no merge keys, no explicit keys, no name twice. */
 export function parseYaml(text: string): ReadDocument {
+  if (text.length < PLAIN_FROM_CHARACTERS) return parseTreeOf(text);
+  const plain = readPlainRecords(text);
+  if (plain.kind === "records") {
+    const { value, offsets, lines } = plain;
+    const locateRecord: ReadLocate = (path, part) => locateInRecord(text, offsets, lines, path, part);
+    return { kind: "read", value, locate: locateRecord, recordLine: (index) => lines[index] ?? 0 };
+  }
+  if (plain.kind === "refused") return { kind: "refused", problems: [plain.problem] };
+  if (text.length <= MAX_TREE_CHARACTERS) return parseTreeOf(text);
+  return refuse(
+    `A file of more than ${MAX_TREE_CHARACTERS / 1024 ** 2} MiB may hold only plain records, one field to a line; this line is more`,
+    { line: plain.line, column: 1 },
+  );
+}
+
+type ReadLocate = Extract<ReadDocument, { kind: "read" }>["locate"];
+
+/** Finds a place within a record by giving that record alone to the library. */
+function locateInRecord(
+  text: string,
+  offsets: readonly number[],
+  lines: readonly number[],
+  [field, index, ...rest]: Path,
+  part: "value" | "name",
+): Position | undefined {
+  if (field !== "keys" || typeof index !== "number") return field === "keys" ? { line: 1, column: 1 } : undefined;
+  const offset = offsets[index];
+  if (offset === undefined) return undefined;
+  const record = parseTreeOf(text.slice(offset, offsets[index + 1]));
+  const place = record.kind === "read" ? record.locate([0, ...rest], part) : undefined;
+  return place && { line: place.line + (lines[index] ?? 1) - 1, column: place.column };
+}
+
+function parseTreeOf(text: string): ReadDocument {
   const lines = new LineCounter();
   const positionAt = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  if (text.length > MAX_TREE_CHARACTERS) {
-    return refuse(
-      "The file is too large for the YAML it uses; write one plain record per list entry, or JSON",
-      undefined,
-    );
-  }
   const danger = findDanger(text);
   if (danger !== undefined) return { kind: "refused", problems: [danger] };
   const tree = grow(text, lines);
