@@ -1,4 +1,4 @@
-import { BlockList } from "node:net";
+import { BlockList, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 
 /** An address in canonical text: IPv4-mapped IPv6 is IPv4. Parse it once per connection, not per request. */
@@ -17,10 +17,13 @@ export interface NetworkSet {
 
 /** Parses an address as sockets and forwarding headers spell it; undefined when it is none. */
 export function parseAddress(text: string): Address | undefined {
-  // `isValidFourPartDecimal` keeps out the octal, hex and short forms that inet_aton readers disagree on.
+  if (!text.includes(":")) {
+    // `isValidFourPartDecimal` keeps out the octal, hex and short forms that inet_aton readers disagree on.
+    return ipaddr.IPv4.isValidFourPartDecimal(text) ? toIPv4(ipaddr.IPv4.parse(text)) : undefined;
+  }
   const unzoned = text.replace(/%[A-Za-z0-9._-]+$/, "");
-  if (ipaddr.IPv4.isValidFourPartDecimal(unzoned)) return toIPv4(ipaddr.IPv4.parse(unzoned));
-  if (!unzoned.includes(":") || !ipaddr.IPv6.isValid(unzoned)) return undefined;
+  // ipaddr.js takes those forms in the tail of a mapped address too, and a second zone; Node's parser takes neither.
+  if (unzoned.includes("%") || !isIPv6(unzoned)) return undefined;
   const parsed = ipaddr.IPv6.parse(unzoned);
   if (parsed.isIPv4MappedAddress()) return toIPv4(parsed.toIPv4Address());
   const network = parsed.parts.slice(0, 4).map((part) => part.toString(16));
@@ -49,10 +52,13 @@ export function parseNetwork(text: string): { readonly address: Address; readonl
 
 /** Compiles ranges that `parseNetwork` accepts; the others were reported as config problems and match nothing. */
 export function compileNetworks(ranges: readonly string[]): NetworkSet {
-  const list = new BlockList();
+  // One list a family: a BlockList compares IPv4 in its mapped form, so `::/0` would admit every IPv4 address.
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() };
   for (const range of ranges) {
     const network = parseNetwork(range);
-    if (network !== undefined) list.addSubnet(network.address.text, network.prefix, network.address.family);
+    if (network === undefined) continue;
+    const { text, family } = network.address;
+    lists[family].addSubnet(text, network.prefix, family);
   }
-  return { ranges, contains: (address) => list.check(address.text, address.family) };
+  return { ranges, contains: (address) => lists[address.family].check(address.text, address.family) };
 }
