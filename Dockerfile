@@ -21,7 +21,6 @@ COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts ./scripts
-COPY config ./config
 COPY src ./src
 RUN npm run build
 
