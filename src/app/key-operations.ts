@@ -60,7 +60,8 @@ async function run(
   if (conflict !== undefined) return refuse("key_conflict", conflict);
 
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const bytes = await readFile(key.source.file);
+    const bytes = await readFile(key.source.file).catch((error: Error) => error);
+    if (bytes instanceof Error) return refuse("keys_not_writable", bytes.message);
     const plan = await planEdit(operation, key, bytes.toString("utf8"), policy, options.slowHash);
     if (plan.edit.kind === "refused") return refuse("keys_not_writable", plan.edit.problem);
     const written = await writeFileAtomically(key.source.file, plan.edit.text, toExpected(bytes));

@@ -1,17 +1,25 @@
 import { decide } from "../policy/decide.ts";
-import { deny } from "../policy/decision.ts";
+import { deny, type NeedsVerification } from "../policy/decision.ts";
 import type { RequestFacts } from "../policy/facts.ts";
-import type { Policy } from "../policy/policy.ts";
-import type { Gateway, Settled } from "./gateway.ts";
+import type { Policy, PolicyState } from "../policy/policy.ts";
+import type { Clock } from "./clock.ts";
+import type { Settled, SlowVerifier } from "./gateway.ts";
+
+/** What a decision needs of the process around it. */
+export interface Authorizer {
+  readonly state: PolicyState;
+  readonly clock: Pick<Clock, "now">;
+  readonly verifier: SlowVerifier;
+}
 
 /**
  * Decides a request, resolving a slow hash where one is needed. Synchronous whenever nothing is slow.
  * An exception anywhere denies: a broken invariant must never forward.
  */
-export function authorize(facts: RequestFacts, policy: Policy, gateway: Gateway): Settled | Promise<Settled> {
+export function authorize(facts: RequestFacts, policy: Policy, authorizer: Authorizer): Settled | Promise<Settled> {
   try {
-    const decision = decide(facts, policy, gateway.state, gateway.clock.now());
-    return decision.kind === "verify" ? settle(facts, policy, gateway, decision) : decision;
+    const decision = decide(facts, policy, authorizer.state, authorizer.clock.now());
+    return decision.kind === "verify" ? settle(facts, policy, authorizer, decision) : decision;
   } catch (error) {
     return denyBroken(error);
   }
@@ -20,12 +28,12 @@ export function authorize(facts: RequestFacts, policy: Policy, gateway: Gateway)
 async function settle(
   facts: RequestFacts,
   policy: Policy,
-  gateway: Gateway,
-  asked: Parameters<Gateway["verifier"]["verify"]>[0],
+  authorizer: Authorizer,
+  asked: NeedsVerification,
 ): Promise<Settled> {
   try {
-    const verification = await gateway.verifier.verify(asked);
-    const decision = decide(facts, policy, gateway.state, gateway.clock.now(), verification);
+    const verification = await authorizer.verifier.verify(asked);
+    const decision = decide(facts, policy, authorizer.state, authorizer.clock.now(), verification);
     return decision.kind === "verify" ? denyBroken("a verified credential asked for verification") : decision;
   } catch (error) {
     return denyBroken(error);
