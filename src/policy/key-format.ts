@@ -72,7 +72,8 @@ export function parseKeyFormat(text: string): ParsedKeyFormat {
   const names = new Set<string>();
   for (const piece of text.split(/(\{[^{}]*\})/)) {
     if (piece === "") continue;
-    const segment = piece.startsWith("{") ? parseSegment(piece.slice(1, -1)) : parseLiteral(piece);
+    const segment =
+      piece.startsWith("{") && piece.endsWith("}") ? parseSegment(piece.slice(1, -1)) : parseLiteral(piece);
     if (typeof segment === "string") return { kind: "problem", problem: segment };
     if (segment.kind !== "literal") {
       if (names.has(segment.name)) return { kind: "problem", problem: `segment "${segment.name}" stands twice` };
@@ -146,7 +147,7 @@ function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
   );
   const unnamed = body.replaceAll("(", "(?:");
   const trace =
-    prefix.length >= MIN_TELLING_PREFIX ? `${RegExp.escape(prefix)}[0-9A-Za-z_-]{${TRACE_LENGTH},}` : unnamed;
+    prefix.length >= MIN_TELLING_PREFIX ? `${RegExp.escape(prefix)}[0-9A-Za-z_.~-]{${TRACE_LENGTH},}` : unnamed;
   return { text, prefix, segments, pattern: new RegExp(`^${body}$`), trace: new RegExp(trace, "g"), secretBits };
 }
 
