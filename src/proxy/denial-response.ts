@@ -164,9 +164,13 @@ const BEARER_ERRORS: Partial<Record<DenialReason, string>> = {
   scope_insufficient: "insufficient_scope",
 };
 
+/** Refusals of a key that are no challenge of their own, but that a config may answer like an unknown key. */
+const DISGUISED: ReadonlySet<DenialReason> = new Set(["environment_mismatch", "region_mismatch", "key_suspended"]);
+
 /** Every 401 carries a challenge for each place a key may stand in (RFC 9110 §11.6.1). */
 function toChallenges(denial: Denial, status: number, realm: string, credentials: CredentialRules): readonly string[] {
-  const error = BEARER_ERRORS[denial.reason];
+  const disguise = status === 401 && DISGUISED.has(denial.reason) ? "invalid_token" : undefined;
+  const error = BEARER_ERRORS[denial.reason] ?? disguise;
   if (status !== 401 && error === undefined) return [];
   return credentials.locations.map(({ name, header, scheme }) => {
     // There is no registered scheme for a key in a header of its own; this one says where it goes.
