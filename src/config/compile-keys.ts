@@ -212,14 +212,15 @@ function compileKeyLimits(
   const known = memo.limits.get(name);
   if (known !== undefined) return known;
   const limits = compileLimits(written, KEY_LIMIT_SCOPE, report, at("limits"));
+  const count = Array.isArray(written) ? written.length : 1;
+  // What is wrong is reported for each record that says it, so only what is right is remembered.
+  if (limits.length !== count) return limits;
   if (max !== undefined && exceedsRate(limits, max)) {
     const asked = limits.length === 0 ? "no limit at all" : limits.map((limit) => limit.name).join(", ");
     report.error(at("limits"), `The key asks for ${asked}, more than limits.max (${max.text}) in the main file`);
-    // What is wrong is reported for each record that says it, so only what is right is remembered.
-    return [];
+    return limits;
   }
-  const count = Array.isArray(written) ? written.length : 1;
-  if (limits.length === count) memo.limits.set(name, limits);
+  memo.limits.set(name, limits);
   return limits;
 }
 

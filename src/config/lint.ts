@@ -93,7 +93,7 @@ function lintKeys(input: LintInput, found: Diagnostic[]): void {
   let position = 0;
   for (const { document, records } of lists) {
     const report = createReport(document, found);
-    let expired = 0;
+    const expired: Expired[] = [];
     for (let index = 0; index < records.length; index += 1) {
       const key = keys.all[position];
       // A record that did not compile has its errors already, and no key to look at.
@@ -104,8 +104,7 @@ function lintKeys(input: LintInput, found: Diagnostic[]): void {
       }
       if (key.status === "revoked") continue;
       if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
-        expired += 1;
-        if (expired === 1) report.warning(["keys", index, "expiresAt"], `Key ${quote(key.id)} has expired`);
+        expired.push({ index, id: key.id });
         continue;
       }
       if (routes.length > 0 && !reach.any(key)) {
@@ -116,8 +115,20 @@ function lintKeys(input: LintInput, found: Diagnostic[]): void {
       }
       lintKeyCost(key, index, costliest, routes, reach, report);
     }
-    if (expired > 1) report.warning(["keys"], `${expired} keys of this file have expired; the first is named above`);
+    reportExpired(expired, report);
   }
+}
+
+interface Expired {
+  readonly index: number;
+  readonly id: string;
+}
+
+/** One warning a file: where keys expire as they should, there are soon many. */
+function reportExpired([first, ...more]: readonly Expired[], report: Report): void {
+  if (first === undefined) return;
+  const have = more.length === 0 ? "has" : `and ${more.length} more of this file have`;
+  report.warning(["keys", first.index, "expiresAt"], `Key ${quote(first.id)} ${have} expired`);
 }
 
 function lintKeyCost(

@@ -34,7 +34,7 @@ export type LoadResult =
       readonly kind: "loaded";
       readonly configuration: Configuration;
       readonly warnings: readonly Diagnostic[];
-      /** The files it was read from, the main one first. */
+      /** Absolute paths of all it was read from, and of directories where a `*` may find more: the ones to watch. */
       readonly files: readonly string[];
       /** The line of the main file that says something, or of the nearest thing around it; undefined where a default holds. */
       readonly locate: (path: Path) => Source | undefined;
@@ -48,6 +48,10 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
   const forced = parseOverrides(overrides, found);
   const main = parsePart(snapshot.main, mainSchema, found);
   const keysFiles = snapshot.keysFiles.map((file) => parsePart(file, keysFileSchema, found));
+  if (snapshot.main === undefined && overrides.upstream !== undefined) {
+    const message = "An upstream alone is no policy; routes and keys come from a config file, which is missing";
+    found.push({ severity: "error", file: overrides.upstream.origin, line: 0, column: 0, path: "", message });
+  }
   if (main === undefined) return reject(found, files);
   const { document } = main;
   const isPartial = found.some(isError);
@@ -71,7 +75,7 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
     kind: "loaded",
     configuration,
     warnings: sortDiagnostics(found, files),
-    files,
+    files: snapshot.watched,
     locate: (path) => {
       const place = locateNearest(document, path);
       return place === undefined ? undefined : { file: document.file, line: place.line };

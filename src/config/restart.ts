@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "./settings.ts";
 
+type FixedSettings = Pick<Settings, "listen" | "admin">;
+
 /**
  * The settings a running process cannot take up, by the name they have in the file, and what of them
  * counts. All others are in force from the next request, or the next connection, after a reload.
  */
-const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: Settings) => unknown])[] = [
+const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: FixedSettings) => unknown])[] = [
   // Sockets are bound once: a reload must not be able to lose the port.
   ["listen.address", ({ listen }) => listen.address],
   ["admin.address", ({ admin }) => admin?.address],
@@ -16,6 +18,6 @@ const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: Setting
 ];
 
 /** Names the changed settings that only a restart brings into force. */
-export function restartNeeded(old: Settings, next: Settings): readonly string[] {
+export function restartNeeded(old: FixedSettings, next: FixedSettings): readonly string[] {
   return FIXED_AT_START.filter(([, pick]) => !isDeepStrictEqual(pick(old), pick(next))).map(([name]) => name);
 }

@@ -34,15 +34,36 @@ export function salvage<T extends z.ZodType>(
 
 /** Takes one fault out and returns the path of what is now missing. */
 function takeOut(root: unknown, { path, part }: Fault, depth: number): Path {
-  const [field, index] = path;
-  const isRoute = field === "routes";
-  if ((isRoute || (field === "keys" && part === "value")) && typeof index === "number") {
-    replace(root, field, index, isRoute ? STAND_IN_ROUTE : toStandInKey(index));
+  const [list, index, field] = path;
+  const isEntry = (list === "routes" || list === "keys") && typeof index === "number";
+  const removed = part === "name" ? path : path.slice(0, isEntry ? 3 : depth);
+  const standIn = list === "routes" ? STAND_IN_ROUTE : toStandInKey(Number(index));
+  if (isEntry && (field === undefined || (list === "routes" && !SINGLE_FIELDS.has(field)))) {
+    // Entries keep their positions, which paths and lines are told by, so a faulty one gives way to a harmless one.
+    Reflect.set(Object(memberOf(root, list)), index, standIn);
     return path.slice(0, 2);
   }
-  const removed = part === "name" ? path : path.slice(0, depth);
-  remove(root, removed);
+  const parent = removed.slice(0, -1).reduce(memberOf, root);
+  const name = removed.at(-1);
+  if (typeof parent !== "object" || parent === null || name === undefined) return removed;
+  if (isEntry && Object.hasOwn(standIn, name)) Reflect.set(parent, name, memberOf(standIn, name));
+  else Reflect.deleteProperty(parent, name);
   return removed;
+}
+
+// Fields of a route that can be absent without making the route another one.
+const SINGLE_FIELDS: ReadonlySet<string | number> = new Set([
+  "aliases",
+  "cost",
+  "limits",
+  "allowIps",
+  "allowMethodOverride",
+]);
+
+const STAND_IN_ROUTE = { match: "GET /", public: true };
+
+function toStandInKey(index: number) {
+  return { id: `faulty-${index}`, hash: `sha256:${index.toString(16).padStart(64, "0")}`, status: "revoked" };
 }
 
 /** Whether a path lies within what is missing, or around it. */
@@ -51,24 +72,6 @@ export function concerns(path: string, missing: readonly Path[]): boolean {
     const [short, long] = [path, formatPath(gap)].toSorted((a, b) => a.length - b.length);
     return short && long?.startsWith(short) && /^(?:$|[.[])/.test(long.slice(short.length));
   });
-}
-
-// Entries keep their positions, which paths and lines are told by, so a faulty one gives way to a harmless one.
-const STAND_IN_ROUTE = { match: "GET /", public: true };
-
-function toStandInKey(index: number) {
-  return { id: `faulty-${index}`, hash: `sha256:${index.toString(16).padStart(64, "0")}`, status: "revoked" };
-}
-
-function remove(root: unknown, path: Path): void {
-  const parent = path.slice(0, -1).reduce(memberOf, root);
-  const name = path.at(-1);
-  if (typeof parent === "object" && parent !== null && name !== undefined) Reflect.deleteProperty(parent, name);
-}
-
-function replace(root: unknown, field: string, index: number, standIn: object): void {
-  const list = memberOf(root, field);
-  if (Array.isArray(list)) list[index] = standIn;
 }
 
 function memberOf(value: unknown, step: string | number): unknown {

@@ -21,7 +21,21 @@ export function validate<T extends z.ZodType>(document: Document, schema: T): Va
   const result = schema.safeParse(document.value);
   if (result.success) return { kind: "valid", value: result.data };
   const faults = result.error.issues.flatMap((issue) => flatten(issue, []));
-  return { kind: "invalid", diagnostics: faults.map((fault) => toDiagnostic(fault, document, schema)), faults };
+  const diagnostics = faults.filter((fault) => !isMisspelt(fault, faults, document.value, schema));
+  return { kind: "invalid", diagnostics: diagnostics.map((fault) => toDiagnostic(fault, document, schema)), faults };
+}
+
+/** Whether a missing field stands there under a name that is a slip of its own; the slip is reported, once. */
+function isMisspelt(fault: Fault, faults: readonly Fault[], root: unknown, schema: z.ZodType): boolean {
+  const name = fault.path.at(-1);
+  if (fault.part === "name" || name === undefined || valueAt(root, fault.path) !== undefined) return false;
+  const parent = formatPath(fault.path.slice(0, -1));
+  return faults.some(
+    ({ path, part }) =>
+      part === "name" &&
+      formatPath(path.slice(0, -1)) === parent &&
+      findNearest(String(path.at(-1)), fieldsAt(schema, path.slice(0, -1))) === name,
+  );
 }
 
 interface FlatIssue extends Fault {
@@ -114,6 +128,11 @@ function describe(
 ): Description {
   if (issue.code === "unrecognized_keys") return describeUnknown(path, schema);
   if (part === "name") return { message: issue.message };
+  // A schema that words its own expectation knows better than its type does.
+  const isOwn = !issue.message.startsWith("Invalid input");
+  if (found !== undefined && isOwn && (issue.code === "invalid_type" || issue.code === "invalid_union")) {
+    return { message: `${issue.message}, found ${nameType(found)}` };
+  }
   switch (issue.code) {
     case "invalid_union":
       return { message: `Expected ${toList(expected)}, found ${nameType(found)}` };

@@ -132,12 +132,12 @@ const scopeEntry = z.union([
 const limitSettings = z.strictObject({
   default: limits.optional().describe("Limits of every key that has none of its own; each window must admit"),
   max: z
-    .string()
+    .string("Expected a rate, such as 1000/minute")
     .optional()
     .describe("The most any key may ask for")
     .meta({ examples: ["1000/minute"] }),
   failures: z
-    .string()
+    .string("Expected a rate such as 30/minute, or off")
     .default("30/minute")
     .describe("Refused credentials per client address (IPv6: per /64), or off")
     .meta({ examples: ["30/minute", "off"] }),
@@ -155,16 +155,19 @@ const limitSettings = z.strictObject({
     ),
 });
 
-const keys = z.union([
-  z
-    .string()
-    .transform((file) => ({ files: [file] }))
-    .meta({ examples: ["keys.yaml"] }),
-  z.array(keyRecord),
-  z.strictObject({
-    files: oneOrMany(z.string()).describe("Keys files, relative to this file; * may stand in a file's name"),
-  }),
-]);
+const keys = z.union(
+  [
+    z
+      .string()
+      .transform((file) => ({ files: [file] }))
+      .meta({ examples: ["keys.yaml"] }),
+    z.array(keyRecord),
+    z.strictObject({
+      files: oneOrMany(z.string()).describe("Keys files, relative to this file; * may stand in a file's name"),
+    }),
+  ],
+  { error: "Expected a keys file, {files: […]} or a list of records" },
+);
 
 /** The main file: the one definition that validates it, types it and documents it. */
 export const mainSchema = z
@@ -197,7 +200,9 @@ export const mainSchema = z
       .describe("What {action} means in a route's scope, by method; laid over the defaults")
       .meta({ examples: [{ GET: "read", POST: "create" }] }),
     limits: z
-      .union([limits.transform(toLimitSettings), limitSettings])
+      .union([limits.transform(toLimitSettings), limitSettings], {
+        error: "Expected a rate such as 100/minute, a list of rates, or a map of fields",
+      })
       .prefault({})
       .describe("How often keys may call, and how often credentials may be wrong"),
     paths: z
@@ -243,5 +248,5 @@ function toLimitSettings(written: z.infer<typeof limits>): z.infer<typeof limitS
 }
 
 function textOfTtl() {
-  return duration(5000, 3_600_000, "a duration of 5s to 1h");
+  return duration(5000, 3_600_000, "5s to 1h");
 }

@@ -5,8 +5,8 @@ import { parseUpstream } from "./values.ts";
 // setTimeout counts in 31 bits of milliseconds and fires at once beyond, so timers stay under a day.
 const DAY_MS = 86_400_000;
 
-const timer = () => duration(1, DAY_MS, "a duration of 1ms to 1d");
-const timerOrNone = () => duration(0, DAY_MS, "a duration of at most 1d, or 0 for none");
+const timer = () => duration(1, DAY_MS, "1ms to 1d");
+const timerOrNone = () => duration(0, DAY_MS, "at most 1d, or 0 for none");
 
 const listenFields = z.strictObject({
   address: socketAddress

@@ -166,7 +166,13 @@ function toValue(node: unknown, path: Path, walk: Walk): Walked {
       ? report(walk, node, path, `Aliases stand for more than ${MAX_ALIASED_VALUES} values`)
       : target;
   }
-  if (node.tag !== undefined) return report(walk, node, path, `Tags such as ${node.tag} are not part of this language`);
+  if (node.tag !== undefined)
+    return report(
+      walk,
+      node,
+      path,
+      `Tags such as ${node.tag.replace("tag:yaml.org,2002:", "!!")} are not part of this language`,
+    );
   const walked = toBareValue(node, path, walk);
   if (node.anchor !== undefined) walk.anchors.set(node.anchor, walked);
   return walked;
