@@ -1,11 +1,10 @@
 import { findNearest } from "../config/diagnostics.ts";
+import { defaultKeyFormat, toPrefix } from "../config/issue-key.ts";
 import type { NewKeyRecord } from "../config/keys-file.ts";
-import { parseDuration, parseInstant } from "../config/values.ts";
 import { BCRYPT_MAX_BYTES, hmacSha256, sha256 } from "../policy/digest.ts";
-import { type FormatSegment, generateCredential, type KeyFormat, MIN_SECRET_BITS } from "../policy/key-format.ts";
+import { generateCredential, type KeyFormat, MIN_SECRET_BITS } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
-import { toInstant } from "./explain-checks.ts";
-import { defaultKeyFormat } from "./stand-in.ts";
+import { parseMoment, toInstant } from "./instant.ts";
 
 /** A key as somebody asks for it. */
 export interface WantedKey {
@@ -36,9 +35,6 @@ export type CreatedKey =
 
 /** The policy's part in making a key. */
 export type KeyMaking = Pick<Policy, "keyFormats" | "keys">;
-
-// The record shows these many characters of the secret, so that a key in hand is told from its siblings.
-const SHOWN_SECRET_CHARACTERS = 4;
 
 /** Makes a credential and the record that keeps its digest. The credential is nowhere else. */
 export async function createKey(wanted: WantedKey, policy: KeyMaking, nowMs: number): Promise<CreatedKey> {
@@ -113,20 +109,13 @@ function findSegmentProblem(segments: ReadonlyMap<string, string>, format: KeyFo
 
 type WrittenInstant = { readonly kind: "instant"; readonly text: string | undefined } | ReturnType<typeof problem>;
 
-/** `90d` counts from now; a bare date is midnight UTC. */
-export function toWrittenInstant(written: string | undefined, nowMs: number): WrittenInstant {
+function toWrittenInstant(written: string | undefined, nowMs: number): WrittenInstant {
   if (written === undefined) return { kind: "instant", text: undefined };
-  const duration = parseDuration(written.replace(/^\+/, ""));
-  if (duration.kind === "value") return { kind: "instant", text: toInstant(wholeSeconds(nowMs + duration.value)) };
-  const instant = parseInstant(/^\d{4}-\d\d-\d\d$/.test(written) ? `${written}T00:00:00Z` : written);
-  if (instant.kind === "value") return { kind: "instant", text: toInstant(instant.value) };
+  const ms = parseMoment(written, nowMs);
+  if (ms !== undefined) return { kind: "instant", text: toInstant(Math.floor(ms / 1000) * 1000) };
   return problem(
     `expected an instant such as 2027-01-01T00:00:00Z, a date or a duration such as 90d; found "${written}"`,
   );
-}
-
-function wholeSeconds(ms: number): number {
-  return Math.floor(ms / 1000) * 1000;
 }
 
 type Digested = { readonly kind: "digest"; readonly text: string } | ReturnType<typeof problem>;
@@ -158,22 +147,4 @@ export async function digestCredential(
     default:
       return kind satisfies never;
   }
-}
-
-/** The part of a key that says what it is, and a few characters of its secret. */
-function toPrefix(credential: string, format: KeyFormat): string {
-  const random = format.segments.findIndex((segment) => segment.kind === "random");
-  const before = format.segments.slice(0, random).reduce((length, segment) => lengthIn(credential, segment, length), 0);
-  return credential.slice(0, before + SHOWN_SECRET_CHARACTERS);
-}
-
-/** Where a segment that begins at `start` of a credential ends. */
-function lengthIn(credential: string, segment: FormatSegment, start: number): number {
-  if (segment.kind === "literal") return start + segment.text.length;
-  if (segment.kind !== "choice") return start;
-  const rest = credential.slice(start);
-  const value = segment.values
-    .filter((candidate) => rest.startsWith(candidate))
-    .toSorted((a, b) => b.length - a.length)[0];
-  return start + (value?.length ?? 0);
 }

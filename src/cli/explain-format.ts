@@ -61,6 +61,12 @@ function formatOutcome({ decision, outcome }: Explanation, paint: Paint): readon
       `  ${outcome.body}`,
     ];
   }
+  if (outcome.kind === "operation") {
+    const { operation, id } = outcome;
+    return [
+      `${paint.green("Allowed")}. Latchkey itself would ${operation} the key ${id}; the upstream hears nothing of it.`,
+    ];
+  }
   const added = outcome.responseHeaders;
   return [
     `${paint.green("Allowed")}. The upstream receives:`,
@@ -98,6 +104,7 @@ function outcomeToJson(outcome: Outcome) {
     const { status, headers, body } = outcome;
     return { response: { status, headers: toPairs(headers), body } };
   }
+  if (outcome.kind === "operation") return { operation: { name: outcome.operation, keyId: outcome.id } };
   const { method, target, headers, responseHeaders } = outcome;
   return { upstream: { method, target, headers: toPairs(headers) }, addedToResponse: toPairs(responseHeaders) };
 }

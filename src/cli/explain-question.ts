@@ -1,6 +1,6 @@
-import { parseDuration, parseInstant } from "../config/values.ts";
 import { parseAddress } from "../policy/network.ts";
 import type { Question, QuestionKey } from "./explain-request.ts";
+import { parseMoment } from "./instant.ts";
 
 /** What was typed. */
 export interface AskedFlags {
@@ -32,7 +32,7 @@ export function toQuestion(flags: AskedFlags, input: string, nowMs: number): Par
   if (flags.key !== undefined && flags.keyId !== undefined) return problem("--key and --key-id exclude each other");
   const address = parseAddress(flags.address);
   if (address === undefined) return problem(`--address takes an IPv4 or IPv6 address, not '${flags.address}'`);
-  const atMs = parseAt(flags.at, nowMs);
+  const atMs = flags.at === undefined ? nowMs : parseMoment(flags.at, nowMs);
   if (atMs === undefined)
     return problem(`--at takes an instant such as 2027-01-01T00:00:00Z or a duration such as 30d`);
   const times = Number(flags.times);
@@ -61,12 +61,4 @@ function toKey({ key, keyId }: AskedFlags, input: string): QuestionKey {
   if (keyId !== undefined) return { kind: "id", id: keyId };
   if (key === undefined) return { kind: "none" };
   return { kind: "credential", credential: key === "-" ? input.trim() : key };
-}
-
-function parseAt(text: string | undefined, nowMs: number): number | undefined {
-  if (text === undefined) return nowMs;
-  const duration = parseDuration(text.replace(/^\+/, ""));
-  if (duration.kind === "value") return nowMs + duration.value;
-  const instant = parseInstant(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  return instant.kind === "value" ? instant.value : undefined;
 }

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { Configuration } from "../config/settings.ts";
+import type { Configuration, KeyOperation } from "../config/settings.ts";
 import { createBucketTable } from "../policy/bucket.ts";
 import { type CredentialLocation, findUrlCredentials } from "../policy/credential.ts";
 import { decide } from "../policy/decide.ts";
@@ -13,9 +13,11 @@ import { toForwardTarget } from "../proxy/forward-target.ts";
 import type { Settled } from "../proxy/gateway.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
 import { toLimitHeaders } from "../proxy/limit-headers.ts";
+import { findOperation } from "../proxy/manage.ts";
 import { buildRequestHeaders, findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial } from "../proxy/respond.ts";
-import { CHECK_OF, type Check, type CheckResult, type FindSource, traceChecks } from "./explain-checks.ts";
+import { CHECK_OF, type Check, type CheckResult, traceChecks } from "./explain-checks.ts";
+import type { Sources } from "./explain-sources.ts";
 import { createStandIn } from "./stand-in.ts";
 
 /** A request as somebody describes it. */
@@ -61,7 +63,9 @@ export type Outcome =
       readonly headers: readonly string[];
       /** What is added to the upstream's answer. */
       readonly responseHeaders: readonly string[];
-    };
+    }
+  /** Answered by Latchkey itself: what the holder of a scope may do to a key over HTTP. */
+  | { readonly kind: "operation"; readonly operation: KeyOperation; readonly id: string };
 
 export type Explained =
   | { readonly kind: "explained"; readonly explanation: Explanation }
@@ -78,7 +82,7 @@ const NO_REQUEST_ID: readonly string[] = [];
 export async function explainRequest(
   question: Question,
   configuration: Configuration,
-  findSource: FindSource,
+  sources: Sources,
   verify: Verify,
 ): Promise<Explained> {
   const presented = toPresented(question.key, configuration.policy);
@@ -108,13 +112,13 @@ export async function explainRequest(
   const refusedBy = decision.kind === "allow" ? undefined : refusingCheck(decision, late !== undefined);
   const outcome: Outcome =
     decision.kind === "allow" && built?.kind === "built"
-      ? toForwarded(question, decision, built.headers, requestId, generation)
+      ? toAllowed(question, decision, built.headers, requestId, generation)
       : toRefused(decision, requestId, generation, question.atMs);
   return {
     kind: "explained",
     explanation: {
       decision,
-      checks: traceChecks(facts, policy, decision, refusedBy, findSource),
+      checks: traceChecks(facts, policy, decision, refusedBy, sources),
       outcome,
       notes: presented.assumption === "" ? [] : [presented.assumption],
     },
@@ -199,6 +203,18 @@ function toRefused(decision: Settled, requestId: string, generation: Generation,
   const denial = decision.kind === "deny" ? decision : deny("internal_error");
   const { status, headers, body } = renderDenial(denial, requestId, generation, nowMs);
   return { kind: "refused", status, statusText: STATUS_CODES[status] ?? "", headers, body };
+}
+
+function toAllowed(
+  question: Question,
+  permit: Allowed,
+  headers: readonly string[],
+  requestId: string,
+  generation: Generation,
+): Outcome {
+  const asked = findOperation(permit, generation.configuration.settings.operations, question.target);
+  if (asked !== undefined) return { kind: "operation", operation: asked.operation, id: asked.id };
+  return toForwarded(question, permit, headers, requestId, generation);
 }
 
 function toForwarded(

@@ -81,8 +81,7 @@ export function commentedConfig({ upstream, routes }: Answers): string {
   const chosen: readonly StartingRoute[] = routes.length > 0 ? routes : [{ match: "* /**", access: "authenticated" }];
   return `# Latchkey: who may call the app behind it. Edit and save: a running Latchkey takes it up at once,
 # and keeps the last good policy when something in it is wrong. \`latchkey check\` says what is wrong.
-# For completion in editors: latchkey schema > latchkey.schema.json, then add as the first line
-# yaml-language-server: $schema=./latchkey.schema.json (as a comment).
+# Editors complete and check it with the output of \`latchkey schema\`.
 
 # Where clients connect, and the app that they reach. Let the app listen on loopback only:
 # whoever reaches it directly needs no key.
@@ -103,8 +102,7 @@ keyFormats:
 ${scopeCatalogue(chosen)}# What may be called. The first match wins, and what nothing matches is refused.
 # Each route is public, takes any valid key (authenticated), or needs scopes.
 routes:
-  - { match: "GET /health", public: true }
-${chosen.map(toRouteLine).join("\n")}
+${withHealth(chosen).map(toRouteLine).join("\n")}
 
 # How often a key may call; every window must admit a request. A key may have limits of its own.
 limits:
@@ -115,6 +113,12 @@ limits:
 # The keys. Add one with: latchkey keys create --id my-first-key${scopeHint(chosen)}
 keys: ${KEYS_FILE}
 `;
+}
+
+/** A health check needs no key, unless somebody said otherwise. */
+function withHealth(routes: readonly StartingRoute[]): readonly StartingRoute[] {
+  if (routes.some(({ match }) => match.endsWith(" /health"))) return routes;
+  return [{ match: "GET /health", access: "public" }, ...routes];
 }
 
 function toRouteLine({ match, access }: StartingRoute): string {

@@ -1,6 +1,6 @@
 import { findStatusProblem, type Key } from "../policy/key.ts";
-import { toInstant } from "./explain-checks.ts";
 import { formatSource } from "./explain-format.ts";
+import { toInstant } from "./instant.ts";
 import { formatLimits } from "./summary.ts";
 
 /** A key as it is shown: nothing in it says what the key is, or what its digest is. */

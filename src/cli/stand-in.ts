@@ -1,6 +1,7 @@
+import { choicesOf, defaultKeyFormat } from "../config/issue-key.ts";
 import { sha256 } from "../policy/digest.ts";
 import { compileKeys, type Key } from "../policy/key.ts";
-import { type FormatSegment, generateCredential, type KeyFormat, parseKeyFormat } from "../policy/key-format.ts";
+import { generateCredential, type KeyFormat } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 
 /** A credential nobody else knows, and a policy in which it opens the key it stands in for. */
@@ -10,9 +11,6 @@ export interface StandIn {
   /** What of the real key's text could not be known and was assumed; empty when nothing was. */
   readonly assumption: string;
 }
-
-/** Where a config names no key formats, keys look like this. */
-export const DEFAULT_KEY_FORMAT = "lk_{secret:base62(43)}";
 
 /**
  * Makes a credential for a key whose own is known to nobody, so that the real checks run on it from
@@ -45,13 +43,6 @@ function generateFor(key: Key, policy: Policy): Pick<StandIn, "credential" | "as
   return { credential, assumption };
 }
 
-/** The format of keys where the config names none. */
-export function defaultKeyFormat(): KeyFormat {
-  const parsed = parseKeyFormat(DEFAULT_KEY_FORMAT);
-  if (parsed.kind === "problem") throw new Error(parsed.problem);
-  return parsed.format;
-}
-
 /** One choice per segment that this instance serves, or the first one. */
 function acceptedChoices(format: KeyFormat, policy: Policy): ReadonlyMap<string, string> {
   return new Map(
@@ -62,28 +53,4 @@ function acceptedChoices(format: KeyFormat, policy: Policy): ReadonlyMap<string,
       return [[segment.name, value] as const];
     }),
   );
-}
-
-/** The choices a prefix makes in a format; undefined when no key of the format begins so. */
-function choicesOf(prefix: string, format: KeyFormat): ReadonlyMap<string, string> | undefined {
-  return walk(prefix, format.segments, new Map());
-}
-
-function walk(
-  rest: string,
-  segments: readonly FormatSegment[],
-  choices: ReadonlyMap<string, string>,
-): ReadonlyMap<string, string> | undefined {
-  const [segment, ...more] = segments;
-  if (rest === "" || segment === undefined) return rest === "" ? choices : undefined;
-  if (segment.kind === "random") return choices;
-  if (segment.kind === "checksum") return undefined;
-  for (const text of segment.kind === "literal" ? [segment.text] : segment.values) {
-    // A prefix may end in the middle of a segment.
-    if (!rest.startsWith(text) && !text.startsWith(rest)) continue;
-    const made = segment.kind === "choice" ? new Map([...choices, [segment.name, text]]) : choices;
-    const found = walk(rest.slice(text.length), more, made);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }

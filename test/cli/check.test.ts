@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import { createDirectory, run } from "./run.ts";
+
+const GOOD = `upstream: http://127.0.0.1:3000
+limits: 100/minute
+keyFormats: "lk_{secret:base62(40)}"
+routes:
+  - { match: "GET /health", public: true }
+  - { match: "* /**", authenticated: true }
+keys: keys.yaml
+`;
+const KEYS = `keys:
+  - { id: a, hash: "sha256:${"a".repeat(64)}" }
+  - { id: b, hash: "sha256:${"b".repeat(64)}", limits: 5/minute, status: suspended }
+`;
+const BAD = GOOD.replace("upstream:", "upstrem:").replace("GET /health", "GET health");
+const WARNED = GOOD.replace("    - { match", "  - { match").replace(
+  '  - { match: "GET /health", public: true }\n',
+  '  - { match: "* /**", authenticated: true }\n',
+);
+
+async function check(main: string, ...flags: readonly string[]) {
+  const directory = await createDirectory({ "latchkey.yaml": main, "keys.yaml": KEYS });
+  return run(["check", "--config", `${directory}/latchkey.yaml`, ...flags]);
+}
+
+describe("latchkey check", () => {
+  test("sums up a good config in facts that are true of it", async () => {
+    const { code, out } = await check(GOOD);
+    expect(code).toBe(0);
+    expect(out).toMatch(/is valid, revision [0-9a-f]{12}\n/);
+    expect(out).toContain("routes       2, of which 1 public");
+    expect(out).toContain("keys         2 (2 sha256), 1 suspended or revoked");
+    expect(out).toContain("key formats  lk_{secret:base62(40)}");
+    expect(out).toContain("limits       100/minute (1 key); 5/minute (1 key)");
+    expect(out).toContain("→ http://127.0.0.1:3000, admin 127.0.0.1:9090");
+  });
+
+  test("names every error with its line, and fails", async () => {
+    const { code, out } = await check(BAD);
+    expect(code).toBe(1);
+    expect(out).toMatch(/latchkey\.yaml:1:1: error: upstrem: /);
+    expect(out).toContain("upstream");
+    expect(out).not.toContain("is valid");
+    expect(out).toMatch(/\n\d errors?\n$/);
+  });
+
+  test("tells programs the same in JSON", async () => {
+    const good: unknown = JSON.parse((await check(GOOD, "--json")).out);
+    expect(good).toMatchObject({ valid: true, diagnostics: [], summary: { keys: { total: 2 }, routes: { total: 2 } } });
+    const bad: unknown = JSON.parse((await check(BAD, "--json")).out);
+    expect(bad).toMatchObject({ valid: false, summary: null });
+    expect(bad).toHaveProperty(
+      "diagnostics",
+      expect.arrayContaining([expect.objectContaining({ path: "upstrem", line: 1 })]),
+    );
+  });
+
+  test("passes with warnings, unless told to be strict", async () => {
+    const lenient = await check(WARNED);
+    expect(lenient.code).toBe(0);
+    expect(lenient.out).toContain("can never match");
+    expect(lenient.out).toContain("1 warning; the config is valid");
+    expect((await check(WARNED, "--strict")).code).toBe(1);
+  });
+
+  test("colours only where the terminal shows colours", async () => {
+    const directory = await createDirectory({ "latchkey.yaml": BAD, "keys.yaml": KEYS });
+    const argv = ["check", "--config", `${directory}/latchkey.yaml`];
+    expect((await run(argv)).out).not.toContain("\u001b[");
+    expect((await run(argv, { colour: true })).out).toContain("\u001b[");
+  });
+
+  test("a file that is not there is an error that says how to begin", async () => {
+    const { code, out } = await run(["check"], { env: { LATCHKEY_CONFIG: "/nowhere/latchkey.yaml" } });
+    expect(code).toBe(1);
+    expect(out).toContain("/nowhere/latchkey.yaml: error: The file does not exist");
+    expect(out).toContain("latchkey init");
+  });
+});

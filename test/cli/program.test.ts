@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { createProgram } from "../../src/cli/program.ts";
+import { run } from "./run.ts";
+
+const COMMANDS = ["demo", "init", "check", "serve", "keys", "explain", "schema", "healthcheck"];
+const KEYS_COMMANDS = ["create", "list", "hash"];
+
+describe("latchkey", () => {
+  test("without a command shows what there is, and is a wrong call", async () => {
+    const { code, err } = await run([]);
+    expect(code).toBe(2);
+    for (const name of COMMANDS) expect(err).toContain(`  ${name}`);
+  });
+
+  test.each([...COMMANDS.map((name) => [name]), ...KEYS_COMMANDS.map((name) => ["keys", name])])(
+    "%s %s has help that says what it does and what its exit codes mean",
+    async (...argv) => {
+      const { code, out } = await run([...argv.filter((word) => word !== undefined), "--help"]);
+      expect(code).toBe(0);
+      expect(out).toContain("Usage: latchkey");
+      if (argv.length === 1 && argv[0] === "keys") return;
+      expect(out).toMatch(/Exit codes: 0 .*;\s2 called wrongly/s);
+    },
+  );
+
+  test.each([
+    [["chek"], "Did you mean check?"],
+    [["keys", "creat"], "Did you mean create?"],
+    [["check", "--confg", "x"], "Did you mean --config?"],
+    [["serve", "--upsteam", "x"], "Did you mean --upstream?"],
+    [["check", "surplus"], "too many arguments"],
+    [["keys", "create", "--id", "x", "--hash", "md5"], "Allowed choices are sha256, hmac-sha256, bcrypt"],
+    [["healthcheck", "--timeout", "soon"], "--timeout takes milliseconds"],
+  ])("%j is a wrong call that says what was meant", async (argv, said) => {
+    const { code, out, err } = await run(argv);
+    expect(code).toBe(2);
+    expect(out).toBe("");
+    expect(err).toContain(said);
+  });
+
+  test("no command takes an option it does not explain", () => {
+    const program = createProgram(
+      {
+        env: {},
+        cwd: "/",
+        out: () => {},
+        err: () => {},
+        interactive: false,
+        colour: false,
+        ask: async () => "",
+        readInput: async () => "",
+        onStop: () => {},
+        onHangUp: () => {},
+        onExit: () => {},
+      },
+      () => {},
+    );
+    const options = program.commands
+      .flatMap((command) => [command, ...command.commands])
+      .flatMap(({ options }) => options);
+    expect(options.filter(({ description }) => description === "")).toEqual([]);
+  });
+});
+
+describe("latchkey schema", () => {
+  test.each([["schema"], ["schema", "--keys"]])(
+    "%s %s prints a JSON Schema with texts for editors",
+    async (...argv) => {
+      const { code, out } = await run(argv.filter((word) => word !== undefined));
+      expect(code).toBe(0);
+      const schema: unknown = JSON.parse(out);
+      expect(schema).toMatchObject({ $schema: expect.stringContaining("json-schema.org"), type: "object" });
+      expect(out).toContain('"description"');
+    },
+  );
+});
