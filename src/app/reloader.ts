@@ -39,7 +39,7 @@ export function startReloader(options: ReloaderOptions): Reloader {
       report(next, previous, options);
     },
     onReject: (diagnostics) => {
-      metrics.reloaded(false, store.current.policy.revision, clock.now());
+      metrics.reloaded("failure", store.current.policy.revision, clock.now());
       log.error(
         { diagnostics, revision: store.current.policy.revision },
         "reload rejected, the last good policy stays",
@@ -48,17 +48,19 @@ export function startReloader(options: ReloaderOptions): Reloader {
   });
   const reload = async (): Promise<ReloadOutcome> => {
     const outcome = await store.reload();
+    if (outcome.kind === "unchanged") metrics.reloaded("unchanged", store.current.policy.revision, clock.now());
     await options.afterAttempt();
     return outcome;
   };
   const watcher = watchFiles(watchedFiles(first), () => void reload(), { timers: { setTimeout: unreferenced } });
-  metrics.reloaded(true, first.configuration.policy.revision, clock.now());
+  metrics.reloaded("success", first.configuration.policy.revision, clock.now());
   return { reload, lastReload: () => store.lastReload, close: () => watcher.close() };
 }
 
 function report(next: Loaded<Configuration>, previous: Configuration, { log, metrics, clock, first }: ReloaderOptions) {
   const { policy, settings } = next.configuration;
-  metrics.reloaded(true, policy.revision, clock.now());
+  log.level = settings.log.level;
+  metrics.reloaded("success", policy.revision, clock.now());
   const changes = describeDiff(diffPolicies(previous.policy, policy));
   log.info({ revision: policy.revision, previous: previous.policy.revision, changes }, "policy reloaded");
   for (const warning of next.warnings) log.warn({ warning }, "config warning");

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { get } from "node:http";
+import { parse } from "yaml";
 import { parseSocketAddress } from "../config/values.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -56,7 +57,6 @@ function toReachable(host: string): string {
  */
 async function readAdminAddress(file: string): Promise<string | number> {
   try {
-    const { parse } = await import("yaml");
     const root: unknown = parse(await readFile(file, "utf8"));
     const admin = memberOf(root, "admin");
     const address = typeof admin === "object" ? memberOf(admin, "address") : admin;

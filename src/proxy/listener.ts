@@ -66,7 +66,7 @@ export async function openListener(
     refuseRaw("request_invalid", "CONNECT", socket, gateway),
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket, gateway));
-  await listen(server, settings.address);
+  await listenSomewhere(server, settings.address);
   return {
     address: addressOf(server, settings.address),
     retune,
@@ -80,6 +80,18 @@ export async function openListener(
     openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
     destroy: () => server.closeAllConnections(),
   };
+}
+
+/** On a machine without IPv6, every address means every IPv4 address. */
+async function listenSomewhere(server: Server | TlsServer, address: SocketAddress): Promise<void> {
+  try {
+    await listen(server, address);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const lacksIpv6 = code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL";
+    if (!lacksIpv6 || address.kind !== "tcp" || address.host !== "::") throw error;
+    await listen(server, { ...address, host: "0.0.0.0" });
+  }
 }
 
 async function listen(server: Server | TlsServer, address: SocketAddress): Promise<void> {

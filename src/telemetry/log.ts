@@ -17,7 +17,7 @@ export function createLog(level: LogSettings["level"], destination: DestinationS
   );
 }
 
-/** Writes one line per request; refusals at `warn` only where they point at the deployment, not the client. */
+/** Writes one line per request; at `error` only what points at the deployment rather than at the client. */
 export function createAccessLog(log: Log, settings: () => LogSettings): Observer {
   return {
     record: (record) => {

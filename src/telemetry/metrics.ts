@@ -4,7 +4,8 @@ import type { AccessRecord, Observer } from "./access-record.ts";
 /** What the process counts, in the names of docs/operations.md. */
 export interface Metrics extends Observer {
   readonly registry: Registry;
-  readonly reloaded: (succeeded: boolean, revision: string, nowMs: number) => void;
+  /** `unchanged` is a success too: the files on disk are the policy in force again. */
+  readonly reloaded: (result: "success" | "unchanged" | "failure", revision: string, nowMs: number) => void;
   readonly watchUpgrades: (read: () => number) => void;
 }
 
@@ -78,10 +79,10 @@ export function createMetrics(version: string): Metrics {
       }
       timer.observe(record.durationMs / 1000);
     },
-    reloaded: (succeeded, revision, nowMs) => {
-      reloads.inc({ result: succeeded ? "success" : "failure" });
-      lastSuccess.set(succeeded ? 1 : 0);
-      if (!succeeded) return;
+    reloaded: (result, revision, nowMs) => {
+      reloads.inc({ result });
+      lastSuccess.set(result === "failure" ? 0 : 1);
+      if (result !== "success") return;
       lastSuccessAt.set(nowMs / 1000);
       info.reset();
       info.set({ revision }, 1);
