@@ -32,6 +32,11 @@ const terminal: Terminal = {
   onHangUp: (hangUp) => void process.on("SIGHUP", hangUp),
 };
 
+// A reader that has seen enough, such as head, is no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 process.exitCode = EXIT.ok;
 await runProgram(process.argv.slice(2), terminal, (code) => {
   process.exitCode = code;

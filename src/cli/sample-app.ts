@@ -13,11 +13,16 @@ export type StartedApp =
   | { readonly kind: "started"; readonly app: SampleApp }
   | { readonly kind: "failed"; readonly problem: string };
 
+// The app itself knows of no parent: when this process is killed outright, its end of the channel closes.
+const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
+  'process.once("disconnect", () => process.exit()); process.channel.unref();',
+)}`;
+
 /** Starts the app on a loopback port and waits until it says that it listens. */
 export async function startSampleApp(file: string, port: number, env: Terminal["env"]): Promise<StartedApp> {
   const child = fork(file, [], {
     env: { ...env, HOST: "127.0.0.1", PORT: String(port) },
-    execArgv: [],
+    execArgv: ["--import", END_WITH_PARENT],
     // A group of its own: Ctrl-C reaches Latchkey alone, which lets requests finish before the app ends.
     detached: true,
     stdio: ["ignore", "pipe", "inherit", "ipc"],

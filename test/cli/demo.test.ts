@@ -13,8 +13,6 @@ const MAIN = `${ROOT}src/main.ts`;
 interface Demo {
   readonly process: ChildProcess;
   readonly guide: string;
-  /** Everything written so far. */
-  readonly written: () => string;
 }
 
 /** Starts the demo as `npm start` does, but for the build, and waits for its guide. */
@@ -31,7 +29,7 @@ async function startDemo(): Promise<Demo> {
     child.stderr.on("data", hear);
     child.on("exit", () => reject(new Error(`the demo ended: ${written}`)));
   });
-  return { process: child, guide, written: () => written };
+  return { process: child, guide };
 }
 
 /** A title of the guide, and what its command prints when it is pasted. */
@@ -94,6 +92,23 @@ describe("latchkey demo", () => {
     expect(await exited).toEqual([0, null]);
     const app = /the app +(http:\S+)/.exec(demo.guide)?.[1] ?? "";
     await expect(fetch(app)).rejects.toThrow();
+  });
+});
+
+describe("the sample app", () => {
+  test("ends with the demo even when that is killed outright", async () => {
+    const demo = await startDemo();
+    const app = /the app +(http:\S+)/.exec(demo.guide)?.[1] ?? "";
+    expect((await fetch(app)).status).toBe(200);
+    demo.process.kill("SIGKILL");
+    await expect
+      .poll(() =>
+        fetch(app).then(
+          () => "answers",
+          () => "gone",
+        ),
+      )
+      .toBe("gone");
   });
 });
 

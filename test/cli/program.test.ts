@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { createProgram } from "../../src/cli/program.ts";
 import { run } from "./run.ts";
@@ -38,7 +39,7 @@ describe("latchkey", () => {
     expect(err).toContain(said);
   });
 
-  test("no command takes an option it does not explain", () => {
+  test("every option is explained in its help and on docs/cli.md", async () => {
     const program = createProgram(
       {
         env: {},
@@ -59,6 +60,9 @@ describe("latchkey", () => {
       .flatMap((command) => [command, ...command.commands])
       .flatMap(({ options }) => options);
     expect(options.filter(({ description }) => description === "")).toEqual([]);
+    const page = await readFile(new URL("../../docs/cli.md", import.meta.url), "utf8");
+    const names = options.map(({ long }) => long ?? "");
+    expect(names.filter((name) => !page.includes(name))).toEqual([]);
   });
 });
 
