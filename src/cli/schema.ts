@@ -18,7 +18,7 @@ Examples:
 Exit codes: 0 printed; 2 called wrongly.`,
     )
     .action(async ({ keys }: { readonly keys?: true }) => {
-      const { toJsonSchema } = await import("./json-schema.ts");
+      const { toJsonSchema } = await import("../config/json-schema.ts");
       terminal.out(`${JSON.stringify(toJsonSchema(keys === true ? "keys" : "main"), undefined, 2)}\n`);
     });
 }
