@@ -22,11 +22,11 @@ export function parseJson(text: string): ReadDocument {
     if (problems.length > 0) return refuse(problems);
   }
   const records = (value as { keys?: unknown } | null)?.keys;
-  const starts = Array.isArray(records) && records.length === outline.records.length ? outline.records : [];
+  const isOutlined = Array.isArray(records) && records.length === outline.records.length;
   return {
     kind: "read",
     value,
-    locate: (path, part) => locate(text, path, part, starts),
+    locate: (path, part) => locate(text, path, part, isOutlined ? outline : undefined),
     recordLine: (index) => outline.recordLines[index] ?? 0,
   };
 }
@@ -58,9 +58,10 @@ interface Outline {
   readonly depth: number;
   readonly deepest: number;
   readonly colons: number;
-  /** Offsets and lines of the objects in the top-level list `keys`. */
+  /** Offsets, lines and columns of the objects in the top-level list `keys`. */
   readonly records: readonly number[];
   readonly recordLines: readonly number[];
+  readonly recordColumns: readonly number[];
 }
 
 const KEYS_BEFORE = /"keys"\s*:\s*$/;
@@ -80,11 +81,13 @@ const CLOSE_BRACE = 125;
 function scan(text: string): Outline {
   const records: number[] = [];
   const recordLines: number[] = [];
+  const recordColumns: number[] = [];
   let depth = 0;
   let maxDepth = 0;
   let deepest = 0;
   let colons = 0;
   let line = 1;
+  let lineStart = 0;
   let inKeys = false;
   for (let at = 0; at < text.length; at += 1) {
     switch (text.charCodeAt(at)) {
@@ -93,6 +96,7 @@ function scan(text: string): Outline {
         break;
       case NEWLINE:
         line += 1;
+        lineStart = at + 1;
         break;
       case COLON:
         colons += 1;
@@ -101,6 +105,7 @@ function scan(text: string): Outline {
         if (inKeys && depth === 2) {
           records.push(at);
           recordLines.push(line);
+          recordColumns.push(at - lineStart + 1);
         }
         depth += 1;
         break;
@@ -119,7 +124,7 @@ function scan(text: string): Outline {
       deepest = at;
     }
   }
-  return { depth: maxDepth, deepest, colons, records, recordLines };
+  return { depth: maxDepth, deepest, colons, records, recordLines, recordColumns };
 }
 
 /** The offset of the closing quote of the string that opens at `at`. */
@@ -248,16 +253,28 @@ function findBadNames(text: string): readonly DocumentProblem[] {
 }
 
 /** Finds a path by walking the text again; within a record, from where that record begins. */
-function locate(text: string, path: Path, part: "value" | "name", records: readonly number[]): Position | undefined {
-  const inRecord = path[0] === "keys" && typeof path[1] === "number" ? records[path[1]] : undefined;
-  const target = inRecord === undefined ? path : path.slice(2);
-  const start = inRecord ?? skipBlank(text, 0);
-  let found = target.length === 0 ? start : undefined;
+function locate(text: string, path: Path, part: "value" | "name", outline: Outline | undefined): Position | undefined {
+  const index = path[0] === "keys" && typeof path[1] === "number" ? path[1] : -1;
+  const start = outline?.records[index];
+  if (start === undefined) {
+    const found = findOffset(text, skipBlank(text, 0), path, part);
+    return found === undefined ? undefined : toPosition(text, found);
+  }
+  const found = findOffset(text, start, path.slice(2), part);
+  if (found === undefined) return undefined;
+  const within = toPosition(text.slice(start, found), found - start);
+  const line = (outline?.recordLines[index] ?? 1) + within.line - 1;
+  return { line, column: within.line === 1 ? (outline?.recordColumns[index] ?? 1) + within.column - 1 : within.column };
+}
+
+function findOffset(text: string, start: number, path: Path, part: "value" | "name"): number | undefined {
+  if (path.length === 0) return start;
+  let found: number | undefined;
   const visit: Cursor["visit"] = (visited, nameAt, valueAt) => {
-    if (visited.length !== target.length || visited.some((step, index) => step !== target[index])) return false;
+    if (visited.length !== path.length || visited.some((step, index) => step !== path[index])) return false;
     found = part === "name" ? (nameAt ?? valueAt) : valueAt;
     return true;
   };
-  if (found === undefined) skipValue(createCursor(text, start, visit));
-  return found === undefined ? undefined : toPosition(text, found);
+  skipValue(createCursor(text, start, visit));
+  return found;
 }

@@ -8,7 +8,7 @@ import type { Document } from "./document.ts";
 import { keysFileSchema } from "./key-schema.ts";
 import { parseDocument } from "./parse-document.ts";
 import { locateNearest } from "./report.ts";
-import { concerns, salvage } from "./salvage.ts";
+import { createConcern, salvage } from "./salvage.ts";
 import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
@@ -68,7 +68,8 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
     },
     compiled,
   );
-  const isNews = ({ file, path }: Diagnostic) => file !== document.file || !concerns(path, main.missing);
+  const isConsequence = createConcern(main.missing);
+  const isNews = ({ file, path }: Diagnostic) => file !== document.file || !isConsequence(path);
   found.push(...(isPartial ? compiled.filter(isNews) : compiled));
   if (found.some(isError)) return reject(found, files);
   return {

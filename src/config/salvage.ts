@@ -66,12 +66,16 @@ function toStandInKey(index: number) {
   return { id: `faulty-${index}`, hash: `sha256:${index.toString(16).padStart(64, "0")}`, status: "revoked" };
 }
 
-/** Whether a path lies within what is missing, or around it. */
-export function concerns(path: string, missing: readonly Path[]): boolean {
-  return missing.some((gap) => {
-    const [short, long] = [path, formatPath(gap)].toSorted((a, b) => a.length - b.length);
-    return short && long?.startsWith(short) && /^(?:$|[.[])/.test(long.slice(short.length));
-  });
+/** Tells whether a path, as a diagnostic writes it, lies within what is missing, or around it. */
+export function createConcern(missing: readonly Path[]): (path: string) => boolean {
+  const within = new Set(missing.map(formatPath));
+  const around = new Set(missing.flatMap((path) => path.map((_, length) => formatPath(path.slice(0, length)))));
+  return (path) => around.has(path) || ancestorsOf(path).some((ancestor) => within.has(ancestor));
+}
+
+/** A written path and all it lies within: `a[0].b`, `a[0]`, `a`. */
+function ancestorsOf(path: string): readonly string[] {
+  return [path, ...Array.from(path.matchAll(/[.[]/g), ({ index }) => path.slice(0, index))];
 }
 
 function memberOf(value: unknown, step: string | number): unknown {

@@ -21,21 +21,21 @@ export function validate<T extends z.ZodType>(document: Document, schema: T): Va
   const result = schema.safeParse(document.value);
   if (result.success) return { kind: "valid", value: result.data };
   const faults = result.error.issues.flatMap((issue) => flatten(issue, []));
-  const diagnostics = faults.filter((fault) => !isMisspelt(fault, faults, document.value, schema));
-  return { kind: "invalid", diagnostics: diagnostics.map((fault) => toDiagnostic(fault, document, schema)), faults };
+  const slips = findSlips(faults, schema);
+  const news = faults.filter(({ path, part }) => part === "name" || !slips.has(formatPath(path)));
+  return { kind: "invalid", diagnostics: news.map((fault) => toDiagnostic(fault, document, schema)), faults };
 }
 
-/** Whether a missing field stands there under a name that is a slip of its own; the slip is reported, once. */
-function isMisspelt(fault: Fault, faults: readonly Fault[], root: unknown, schema: z.ZodType): boolean {
-  const name = fault.path.at(-1);
-  if (fault.part === "name" || name === undefined || valueAt(root, fault.path) !== undefined) return false;
-  const parent = formatPath(fault.path.slice(0, -1));
-  return faults.some(
-    ({ path, part }) =>
-      part === "name" &&
-      formatPath(path.slice(0, -1)) === parent &&
-      findNearest(String(path.at(-1)), fieldsAt(schema, path.slice(0, -1))) === name,
-  );
+/** Paths of fields that were meant by a misspelt name: the slip is reported, not also that they are missing. */
+function findSlips(faults: readonly Fault[], schema: z.ZodType): ReadonlySet<string> {
+  const slips = new Set<string>();
+  for (const { path, part } of faults) {
+    if (part !== "name") continue;
+    const parent = path.slice(0, -1);
+    const meant = findNearest(String(path.at(-1)), fieldsAt(schema, parent));
+    if (meant !== undefined) slips.add(formatPath([...parent, meant]));
+  }
+  return slips;
 }
 
 interface FlatIssue extends Fault {

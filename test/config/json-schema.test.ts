@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { toJsonSchema } from "../../src/config/json-schema.ts";
+
+describe("the JSON Schemas that are checked in", () => {
+  test.each([
+    ["main", "latchkey.schema.json"],
+    ["keys", "latchkey-keys.schema.json"],
+  ] as const)("are those of the definition (%s); `node scripts/schema.ts` writes them", (file, name) => {
+    const text = readFileSync(new URL(`../../config/${name}`, import.meta.url), "utf8");
+    expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(toJsonSchema(file))));
+  });
+
+  test.each(["main", "keys"] as const)("describe every field (%s)", (file) => {
+    expect(findUndescribed(toJsonSchema(file), "")).toEqual([]);
+  });
+});
+
+/** Paths of fields without a description; branches of one field share its own. */
+function findUndescribed(schema: unknown, path: string): readonly string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  return Object.entries(schema).flatMap(([name, value]) => {
+    if (name !== "properties" || typeof value !== "object" || value === null) return findUndescribed(value, path);
+    return Object.entries(value).flatMap(([field, described]: [string, unknown]) => {
+      const at = `${path}.${field}`;
+      const isDescribed = typeof described === "object" && described !== null && "description" in described;
+      return [...(isDescribed ? [] : [at]), ...findUndescribed(described, at)];
+    });
+  });
+}
