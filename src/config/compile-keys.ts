@@ -4,7 +4,7 @@ import type { Key, KeyIndex } from "../policy/key.ts";
 import { type KeyFormat, matchKeyFormat } from "../policy/key-format.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import { compileGrants, type Grants, isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
-import { compileLimits, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
+import { compileLimits, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileRanges } from "./compile-networks.ts";
 import { checkScope } from "./compile-routes.ts";
 import type { Diagnostic, Path } from "./diagnostics.ts";
@@ -216,12 +216,17 @@ function compileKeyLimits(
   // What is wrong is reported for each record that says it, so only what is right is remembered.
   if (limits.length !== count) return limits;
   if (max !== undefined && exceedsRate(limits, max)) {
-    const asked = limits.length === 0 ? "no limit at all" : limits.map((limit) => limit.name).join(", ");
-    report.error(at("limits"), `The key asks for ${asked}, more than limits.max (${max.text}) in the main file`);
+    const asked = limits.length === 0 ? "no limit at all" : limits.map(describeLimit).join(", ");
+    const message = `The key asks for ${asked}, more than limits.max (${max.text}) in the main file`;
+    report.error(at("limits"), message, describeBurstFix(limits, max));
     return limits;
   }
   memo.limits.set(name, limits);
   return limits;
+}
+
+function describeLimit({ name, count, capacity }: Limit): string {
+  return capacity === count ? name : `${name} with a burst of ${capacity}`;
 }
 
 function compileKeyNetworks(

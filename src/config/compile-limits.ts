@@ -35,9 +35,23 @@ export function compileRate(text: string, report: Report, path: Path): Rate | un
   return undefined;
 }
 
-/** Whether limits allow more than `max` in the long run; the strictest of them decides, none at all is unbounded. */
+/**
+ * Whether limits admit more than `max`, in the long run or at once: `60000/hour` is 1000 a minute, and may all
+ * come in one. A single limit within `max` is enough, since every limit must admit; none at all is unbounded.
+ */
 export function exceedsRate(limits: readonly Limit[], max: Rate): boolean {
-  return !limits.some(({ count, windowMs }) => count / windowMs <= max.count / max.windowMs);
+  return !limits.some((limit) => isWithinRate(limit, max) && limit.capacity <= max.count);
+}
+
+/** What to write where only the burst is above `max`; undefined where the rate is too. */
+export function describeBurstFix(limits: readonly Limit[], max: Rate): string | undefined {
+  return limits.some((limit) => isWithinRate(limit, max))
+    ? `More than ${max.count} may come at once; write ${max.text} beside it, or a smaller burst`
+    : undefined;
+}
+
+function isWithinRate({ count, windowMs }: Limit, max: Rate): boolean {
+  return count / windowMs <= max.count / max.windowMs;
 }
 
 /** The fewest requests that any of the limits admits at once. */

@@ -9,7 +9,7 @@ import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkSegment, compileDenials } from "./compile-denials.ts";
 import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
 import { checkDuplicates, checkSlowPrefixes, compileKeyRecords, type RecordList } from "./compile-keys.ts";
-import { compileLimits, compileRate, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
+import { compileLimits, compileRate, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileManagement } from "./compile-management.ts";
 import { compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
@@ -157,7 +157,7 @@ function compileDefaultLimits(main: Main, max: Rate | undefined, report: Report)
   const path = ["limits", "default"];
   const limits = compileLimits(written, KEY_LIMIT_SCOPE, report, path);
   if (max !== undefined && exceedsRate(limits, max)) {
-    report.error(path, `The default allows more than limits.max (${max.text})`);
+    report.error(path, `The default allows more than limits.max (${max.text})`, describeBurstFix(limits, max));
   }
   return limits;
 }

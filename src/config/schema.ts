@@ -134,7 +134,7 @@ const limitSettings = z.strictObject({
   max: z
     .string("Expected a rate, such as 1000/minute")
     .optional()
-    .describe("The most any key may ask for")
+    .describe("The most any key may ask for, in the long run and at once")
     .meta({ examples: ["1000/minute"] }),
   failures: z
     .string("Expected a rate such as 30/minute, or off")
