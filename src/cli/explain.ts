@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Question } from "./explain-request.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface ExplainFlags {
@@ -70,7 +71,7 @@ function collect(value: string, earlier: readonly string[]): readonly string[] {
 async function runExplain(
   terminal: Terminal,
   flags: ExplainFlags,
-  question: import("./explain-request.ts").Question,
+  question: Question,
   command: Command,
 ): Promise<ExitCode> {
   const { readConfig, showDiagnostics, toConfigFile } = await import("./load-config.ts");

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Answers } from "./init-files.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface InitFlags {
@@ -62,11 +63,7 @@ async function ask({ upstream, routes, minimal }: InitFlags, terminal: Terminal)
   return { ...asked, routes: paths.split(/[\s,]+/).filter((path) => path !== "") };
 }
 
-async function runInit(
-  terminal: Terminal,
-  flags: InitFlags,
-  answers: import("./init-files.ts").Answers,
-): Promise<ExitCode> {
+async function runInit(terminal: Terminal, flags: InitFlags, answers: Answers): Promise<ExitCode> {
   const { writeStart } = await import("./write-start.ts");
   const written = await writeStart(answers, flags.out, flags.minimal === true, flags.force === true);
   if (written.kind === "problem") {

@@ -8,7 +8,7 @@ import type { Configuration } from "../../src/config/settings.ts";
 import type { Snapshot } from "../../src/config/snapshot.ts";
 import { createBucketTable } from "../../src/policy/bucket.ts";
 import { decide } from "../../src/policy/decide.ts";
-import type { Decision, DenialReason } from "../../src/policy/decision.ts";
+import { DENIAL_REASONS, type Decision, type DenialReason } from "../../src/policy/decision.ts";
 import { sha256 } from "../../src/policy/digest.ts";
 import { parseAddress } from "../../src/policy/network.ts";
 import { createGeneration } from "../../src/proxy/generation.ts";
@@ -160,6 +160,27 @@ describe("explain agrees with decide", () => {
     },
   );
 
+  test("there is a request for every reason that an offline request can be refused for", () => {
+    // What is found out only of a live request: how it arrives, what the upstream does, how full this process is.
+    const live: readonly DenialReason[] = [
+      "request_invalid",
+      "headers_too_large",
+      "request_timeout",
+      "body_too_large",
+      "upstream_unreachable",
+      "upstream_invalid",
+      "upstream_timeout",
+      "draining",
+      "overloaded",
+      "key_not_found",
+      "key_conflict",
+      "keys_not_writable",
+      "internal_error",
+    ];
+    const shown = REFUSALS.map(([reason]) => reason);
+    expect(new Set([...shown, ...live])).toEqual(new Set(DENIAL_REASONS));
+  });
+
   test("every check is told, in the order in which the checks are made", async () => {
     const { checks } = await explain({ key: present("a") });
     expect(checks.map(({ check }) => check)).toEqual(CHECKS);
@@ -271,6 +292,14 @@ describe("latchkey explain", () => {
     expect(code).toBe(1);
     const told: unknown = JSON.parse(out);
     expect(told).toMatchObject({ decision: "deny", reason: "scope_insufficient", response: { status: 403 } });
+  });
+
+  test("tells an operation of Latchkey's own from a request that is forwarded", async () => {
+    const config = await writeConfig('management: { path: /keys, scopes: { revoke: "orders:write" } }\n');
+    const argv = ["explain", "POST", "/keys/reader/revoke", "--key-id", "writer", "--https", "--config", config];
+    const { code, out } = await run(argv);
+    expect(code).toBe(0);
+    expect(out).toContain("Latchkey itself would revoke the key reader; the upstream hears nothing of it.");
   });
 
   test("--at asks about another day", async () => {
