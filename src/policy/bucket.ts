@@ -160,10 +160,12 @@ function spend(table: BucketTable, owner: string, limit: Limit, cost: number, no
 
 function toQuota(limit: Limit, spentMs: number): Quota {
   const spent = spentMs / limit.intervalMs;
-  const untilNextMs = spentMs - Math.floor(spent - GRACE_MS) * limit.intervalMs;
+  // The same grace as in taking, in requests: more of it would promise a request that is then refused.
+  const grace = GRACE_MS / limit.intervalMs;
+  const untilNextMs = spentMs - Math.floor(spent - grace) * limit.intervalMs;
   return {
     limit,
-    remaining: Math.max(0, Math.floor(limit.capacity - spent + GRACE_MS)),
+    remaining: Math.max(0, Math.floor(limit.capacity - spent + grace)),
     nextSeconds: spentMs === 0 ? 0 : Math.ceil(untilNextMs / 1000),
     fullSeconds: Math.ceil(spentMs / 1000),
   };

@@ -1072,6 +1072,19 @@ describe("limits", () => {
     expect(request("POST", later + 1_680_000)).toMatchObject({ allow: "POST /orders/**" });
   });
 
+  test("decide() reports as remaining no more than it then admits", () => {
+    const policy = createPolicy(withKey({ limits: ["20/minute"] }));
+    const state = createState();
+    ask(policy, { credential: KEY }, state);
+    // A millisecond short of a whole refill: the bucket holds not quite 19 after the next request.
+    const almost = NOW + 2999;
+    expect(ask(policy, { credential: KEY }, state, almost)).toMatchObject({ allow: READ, remaining: [18] });
+    for (let left = 17; left >= 0; left -= 1) {
+      expect(ask(policy, { credential: KEY }, state, almost)).toMatchObject({ allow: READ, remaining: [left] });
+    }
+    expect(ask(policy, { credential: KEY }, state, almost)).toMatchObject({ deny: "rate_limited" });
+  });
+
   test("decide() charges nothing for a request it refuses for another reason", () => {
     const policy = createPolicy(
       withKey({ limits: ["1/minute"], allowIps: ["192.0.2.0/24"], readOnly: true, scopes: ["orders:*"] }),
