@@ -1,5 +1,5 @@
 import { decide } from "../policy/decide.ts";
-import { deny, type NeedsVerification } from "../policy/decision.ts";
+import { type Denial, deny, type NeedsVerification } from "../policy/decision.ts";
 import type { RequestFacts } from "../policy/facts.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
 import type { Clock } from "./clock.ts";
@@ -40,10 +40,6 @@ async function settle(
   }
 }
 
-function denyBroken(error: unknown): Settled {
-  return deny("internal_error", { detail: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-}
-
 // Slow hashes take some 50 to 300 ms. Refusals of credentials that might have needed one all leave on
 // the same grid, so a known prefix cannot be told from an unknown one by the clock.
 const REFUSAL_GRID_MS = 250;
@@ -53,4 +49,9 @@ export function holdBackMs(decision: Settled, policy: Policy, elapsedMs: number)
   if (decision.kind !== "deny" || policy.keys.slowPrefixLengths.length === 0) return 0;
   if (decision.reason !== "key_unknown" && decision.reason !== "credential_malformed") return 0;
   return REFUSAL_GRID_MS - (elapsedMs % REFUSAL_GRID_MS);
+}
+
+/** The denial for what must not happen. Whatever broke, the upstream hears nothing more of this request. */
+export function denyBroken(error: unknown): Denial {
+  return deny("internal_error", { detail: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 }

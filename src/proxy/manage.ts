@@ -20,13 +20,20 @@ export type OperationResult =
       readonly scopes: readonly string[];
     };
 
+/** An operation, the key id it is for, and the key that asks. */
+export interface Operation {
+  readonly operation: KeyOperation;
+  readonly id: string;
+  readonly caller: Key;
+}
+
 /** What an allowed request to a management route asks for; undefined for every other route. */
 export function findOperation(
   permit: Allowed,
   operations: ReadonlyMap<Allowed["route"], KeyOperation>,
   target: string,
-): { readonly operation: KeyOperation; readonly id: string; readonly caller: Key } | undefined {
-  const operation = operations.get(permit.route);
+): Operation | undefined {
+  const operation = operations.size === 0 ? undefined : operations.get(permit.route);
   if (operation === undefined || permit.principal === undefined) return undefined;
   // `…/{id}/rotate`: the id is the last segment but one. It was judged and is valid percent-encoding.
   const id = decodeURIComponent(target.split("?", 1)[0]?.split("/").at(-2) ?? "");

@@ -3,14 +3,23 @@ import type { Socket } from "node:net";
 import { createProxyServer, type ProxyServer } from "http-proxy-3";
 import type { UpstreamSettings } from "../config/settings.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
+import { denyBroken } from "./authorize.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
-import { beginTurn, contextOf, decideTurn, type Turn, toRecord, toResponseHeaders, withAssertion } from "./handle.ts";
-import { buildRequestHeaders } from "./request-headers.ts";
+import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respondRaw } from "./respond.ts";
+import { beginTurn, decideTurn, denyAfter, findAssertion, type Turn, toRecord, toResponseHeaders } from "./turn.ts";
 
 /** Passes upgraded connections through, decided like any other request. */
 export type UpgradeForwarder = (request: IncomingMessage, socket: Socket, head: Buffer, gateway: Gateway) => void;
+
+/** A turn that has only a socket to answer on, and may hand it over to the upstream. */
+interface UpgradeTurn extends Turn {
+  readonly socket: Socket;
+  /** What the client sent behind its request, before it could know the answer. */
+  readonly head: Buffer;
+  readonly proxy: ProxyServer;
+}
 
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
 export function isUpgrade(request: IncomingMessage): boolean {
@@ -25,11 +34,10 @@ export function createUpgradeForwarder(settings: UpstreamSettings, open: Set<Soc
     socket.on("close", () => open.delete(socket));
     // A reset is reported by "close" as well; unheard it would end the process.
     socket.on("error", () => {});
-    const turn = beginTurn(request, gateway);
-    const settle = (decision: Settled) => conclude(turn, decision, proxy, request, socket, head);
-    const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn, request);
-    if (decision instanceof Promise) decision.then(settle);
-    else settle(decision);
+    const turn: UpgradeTurn = { ...beginTurn(request, gateway), socket, head, proxy };
+    const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn);
+    if (decision instanceof Promise) void decision.then((settled) => conclude(turn, settled));
+    else conclude(turn, decision);
   };
 }
 
@@ -45,64 +53,67 @@ function toTarget(settings: UpstreamSettings) {
   };
 }
 
-function conclude(
-  turn: Turn,
-  decision: Settled,
-  proxy: ProxyServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): void {
+function conclude(turn: UpgradeTurn, decision: Settled): void {
   try {
-    if (decision.kind === "deny") refuse(turn, decision, socket);
-    else tunnel(turn, decision, proxy, request, socket, head);
+    if (decision.kind === "deny") refuse(turn, decision);
+    else answer(turn, decision);
   } catch (error) {
-    refuse(turn, deny("internal_error", { detail: String(error) }), socket);
+    failClosed(turn, error);
   }
 }
 
-function refuse(turn: Turn, denial: Denial, socket: Socket): void {
-  const answer = renderDenial(denial, turn.requestId, turn.generation, turn.gateway.clock.now());
-  turn.gateway.observer.record(toRecord(turn, denial, answer.status, "complete", ""));
+function failClosed(turn: UpgradeTurn, error: unknown): void {
+  try {
+    refuse(turn, denyBroken(error));
+  } catch {
+    turn.socket.destroy();
+  }
+}
+
+function refuse(turn: UpgradeTurn, denial: Denial): void {
+  const { gateway, generation, requestId, socket } = turn;
+  const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
+  gateway.observer.record(toRecord(turn, denial, answer.status, "complete", ""));
   respondRaw(answer, socket);
 }
 
-function tunnel(
-  turn: Turn,
-  permit: Allowed,
-  proxy: ProxyServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): void {
-  const { arrival, generation, requestId } = turn;
-  const built = buildRequestHeaders(request.rawHeaders, permit, arrival.origin, arrival.peer, requestId, generation);
+function answer(turn: UpgradeTurn, permit: Allowed): void {
+  const { generation, requestId } = turn;
+  const { facts, origin, peer } = turn.arrival;
+  const built = buildRequestHeaders(facts.rawHeaders, permit, origin, peer, requestId, generation);
   if (built.kind === "invalid" || built.framing.kind !== "none") {
     // Node does not parse a body here: its bytes would travel as the first of the other protocol.
-    const detail = built.kind === "invalid" ? built.problem : "an upgrade with a body";
-    refuse(turn, deny("request_invalid", { ...contextOf(permit), detail }), socket);
+    const problem = built.kind === "invalid" ? built.problem : "an upgrade with a body";
+    refuse(turn, denyAfter(permit, "request_invalid", problem));
     return;
   }
-  const target = toForwardTarget(arrival.facts.target, permit.route, generation.configuration.policy);
-  const headers = toHeaderObject(built.headers);
-  const fail = (denial: Denial) => refuse(turn, denial, socket);
-  withAssertion(turn, permit, built.headers, send, fail);
-
-  function send(): void {
-    const writtenBefore = socket.bytesWritten;
-    request.headers = headers;
-    // `ws` makes its request, and so emits this, before it returns.
-    proxy.once("proxyReqWs", (outgoing: ClientRequest) => prepare(turn, permit, outgoing, target, socket));
-    proxy.ws(request, socket, head, {}, (error) => {
-      if (socket.bytesWritten > writtenBefore || socket.destroyed) return;
-      fail(deny("upstream_unreachable", { ...contextOf(permit), detail: String(error) }));
-    });
+  const target = toForwardTarget(facts.target, permit.route, generation.configuration.policy);
+  const assertion = findAssertion(turn, permit);
+  if (assertion instanceof Promise) {
+    assertion
+      .then((lines) => tunnel(turn, permit, target, [...built.headers, ...lines]))
+      .catch((error: unknown) => failClosed(turn, error));
+  } else {
+    tunnel(turn, permit, target, [...built.headers, ...assertion]);
   }
 }
 
+function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: HeaderList): void {
+  const { request, socket, head, proxy } = turn;
+  const writtenBefore = socket.bytesWritten;
+  request.headers = toHeaderObject(headers);
+  // `ws` makes its request, and so emits this, before it returns.
+  proxy.once("proxyReqWs", (outgoing: ClientRequest) => prepare(turn, permit, outgoing, target));
+  proxy.ws(request, socket, head, {}, (error) => {
+    if (socket.bytesWritten > writtenBefore || socket.destroyed) return;
+    refuse(turn, denyAfter(permit, "upstream_unreachable", String(error)));
+  });
+}
+
 /** Sets the exact bytes of the path, and reports the exchange from what the upstream answers. */
-function prepare(turn: Turn, permit: Allowed, outgoing: ClientRequest, target: string, socket: Socket): void {
+function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, target: string): void {
   outgoing.path = target;
+  const { socket } = turn;
   const { observer } = turn.gateway;
   outgoing.prependListener("upgrade", (answer: IncomingMessage) => {
     const added = toResponseHeaders(turn, permit);

@@ -1,0 +1,107 @@
+import type { IncomingMessage } from "node:http";
+import { type Allowed, type Denial, deny } from "../policy/decision.ts";
+import { redactKeys } from "../policy/key-format.ts";
+import type { AccessRecord } from "../telemetry/access-record.ts";
+import { authorize, holdBackMs } from "./authorize.ts";
+import type { Gateway, Settled } from "./gateway.ts";
+import type { Generation } from "./generation.ts";
+import { toLimitHeaders } from "./limit-headers.ts";
+import { type Arrival, findRequestProblem, readArrival } from "./request-facts.ts";
+import { findRequestId } from "./request-headers.ts";
+
+/** A request being answered: what every later step needs of it, upgrade or not. */
+export interface Turn {
+  readonly gateway: Gateway;
+  /** The generation the request began with and ends with, whatever is reloaded meanwhile. */
+  readonly generation: Generation;
+  readonly request: IncomingMessage;
+  readonly arrival: Arrival;
+  readonly requestId: string;
+  readonly startedMs: number;
+}
+
+export function beginTurn(request: IncomingMessage, gateway: Gateway): Turn {
+  const generation = gateway.current();
+  return {
+    gateway,
+    generation,
+    request,
+    arrival: readArrival(request, generation),
+    requestId: findRequestId(request.rawHeaders) ?? gateway.createRequestId(),
+    startedMs: gateway.clock.elapsed(),
+  };
+}
+
+/** Decides a request; a refused credential may be held back so that its cost cannot be told. */
+export function decideTurn(turn: Turn): Settled | Promise<Settled> {
+  const { policy, settings } = turn.generation.configuration;
+  const problem = findRequestProblem(turn.request, settings.listen.maxHeaders);
+  if (problem !== undefined) return deny(problem.reason, { detail: problem.detail });
+  const decision = authorize(turn.arrival.facts, policy, turn.gateway);
+  return decision instanceof Promise ? decision.then((settled) => holdBack(turn, settled)) : holdBack(turn, decision);
+}
+
+function holdBack(turn: Turn, decision: Settled): Settled | Promise<Settled> {
+  const { clock } = turn.gateway;
+  const delayMs = holdBackMs(decision, turn.generation.configuration.policy, clock.elapsed() - turn.startedMs);
+  if (delayMs === 0) return decision;
+  return new Promise((resolve) => clock.after(delayMs, () => resolve(decision)));
+}
+
+/** The signed assertion's header line, where one is configured and there is somebody to assert. */
+export function findAssertion(turn: Turn, permit: Allowed): readonly string[] | Promise<readonly string[]> {
+  const { assertions } = turn.generation;
+  if (assertions === undefined || permit.principal === undefined) return [];
+  const assertion = assertions.assertionFor(permit.principal, turn.gateway.clock);
+  if (typeof assertion === "string") return [assertions.header, assertion];
+  return assertion.then((token) => [assertions.header, token]);
+}
+
+/** The lines every answer to an allowed request carries. */
+export function toResponseHeaders(turn: Turn, permit: Allowed): readonly string[] {
+  const { gateway, generation, requestId } = turn;
+  const limits = toLimitHeaders(permit.quotas, generation.configuration.settings.limitHeaders, gateway.clock.now());
+  const closing = gateway.isDraining() ? ["Connection", "close"] : [];
+  return [...limits, "X-Request-Id", requestId, ...closing];
+}
+
+/** A refusal after an allowed decision, with what is still known. */
+export function denyAfter(
+  permit: Allowed,
+  reason: Denial["reason"],
+  detail = "",
+  scopes: readonly string[] = [],
+): Denial {
+  return deny(reason, { route: permit.route, principal: permit.principal, detail, scopes });
+}
+
+/** What the log and the metrics are told of a turn that ended. */
+export function toRecord(
+  turn: Turn,
+  decision: Settled,
+  status: number,
+  ending: AccessRecord["ending"],
+  detail: string,
+): AccessRecord {
+  const { gateway, generation, arrival, requestId, startedMs } = turn;
+  const { facts } = arrival;
+  const mark = facts.target.indexOf("?");
+  const path = mark === -1 ? facts.target : facts.target.slice(0, mark);
+  const denied = decision.kind === "deny";
+  return {
+    requestId,
+    method: facts.method,
+    path: redactKeys(path, generation.configuration.policy.keyFormats),
+    route: decision.route?.match,
+    keyId: decision.principal?.key.id,
+    tenant: decision.principal?.key.tenant,
+    clientAddress: facts.clientAddress.text,
+    decision: decision.kind,
+    reason: denied ? decision.reason : undefined,
+    detail: denied ? decision.detail : detail,
+    status,
+    ending,
+    durationMs: gateway.clock.elapsed() - startedMs,
+    revision: generation.configuration.policy.revision,
+  };
+}
