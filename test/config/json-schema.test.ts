@@ -16,6 +16,21 @@ describe("the JSON Schemas that are checked in", () => {
   });
 });
 
+test("docs/configuration.md names every field of the language", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const fields = [...findFields(toJsonSchema("main")), ...findFields(toJsonSchema("keys"))];
+  const missing = fields.filter((field) => field !== "$schema" && !new RegExp(`\\b${field}\\b`).test(page));
+  expect(missing).toEqual([]);
+});
+
+function findFields(schema: unknown): readonly string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  return Object.entries(schema).flatMap(([name, value]) => [
+    ...(name === "properties" ? Object.keys(value) : []),
+    ...findFields(value),
+  ]);
+}
+
 /** Paths of fields without a description; branches of one field share its own. */
 function findUndescribed(schema: unknown, path: string): readonly string[] {
   if (typeof schema !== "object" || schema === null) return [];
