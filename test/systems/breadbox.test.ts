@@ -195,6 +195,11 @@ describe("Breadbox, with its own files", () => {
     for (const key of [DOCUMENTED, READ_ONLY, FULL_ACCESS, REVOKED])
       expect(system.written()).not.toContain(key.slice(3));
   });
+
+  test("the README's call to try presents a key of keys.yaml", async () => {
+    const readme = await readFile(shippedFile("breadbox", "README.md"), "utf8");
+    expect(/^curl .*$/m.exec(readme)?.[0]).toContain(DOCUMENTED);
+  });
 });
 
 describe("Breadbox, with files that say otherwise", () => {

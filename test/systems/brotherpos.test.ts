@@ -3,7 +3,15 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROGRAM, sha256Of } from "../e2e/harness.ts";
-import { type Answer, addRecords, copyFiles, type Documented, startDocumented, withCopy } from "./documented.ts";
+import {
+  type Answer,
+  addRecords,
+  copyFiles,
+  type Documented,
+  shippedFile,
+  startDocumented,
+  withCopy,
+} from "./documented.ts";
 
 /** The examples of keys.yaml: what stands before the dots in the documentation, and the record's id. */
 const exampleKey = (id: string) =>
@@ -254,6 +262,11 @@ describe("BrotherPOS, with its own files", () => {
       expect(performance.now() - limitedMs).toBeLessThan(2000);
       expect((await send("GET /api/v1/sales", withKey("bi-dashboard"))).status).toBe("200 OK");
     });
+  });
+
+  test("the README's call to try presents a key of keys.yaml", async () => {
+    const readme = await readFile(shippedFile("brotherpos", "README.md"), "utf8");
+    expect(/^curl .*$/m.exec(readme)?.[0]).toContain(exampleKey("website-sync"));
   });
 });
 

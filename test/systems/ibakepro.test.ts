@@ -1,6 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256Of } from "../e2e/harness.ts";
-import { type Answer, addRecords, type Documented, startDocumented, withCopy } from "./documented.ts";
+import { type Answer, addRecords, type Documented, shippedFile, startDocumented, withCopy } from "./documented.ts";
 
 /** The examples of keys.yaml: what stands before the dots in the documentation, and the record's id. */
 const exampleKey = (id: string, region = "us") =>
@@ -252,6 +253,11 @@ describe("ibakepro, with its own files", () => {
     expect(system.written()).toContain("call-1");
     expect(system.written()).not.toMatch(/ibp_live_.._abc123/);
     expect(system.written()).not.toContain("abc123PosIntegration");
+  });
+
+  test("the README's call to try presents a key of keys.yaml", async () => {
+    const readme = await readFile(shippedFile("ibakepro", "README.md"), "utf8");
+    expect(/^curl .*$/m.exec(readme)?.[0]).toContain(exampleKey("pos-integration"));
   });
 });
 
