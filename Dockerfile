@@ -21,6 +21,7 @@ COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts ./scripts
+COPY config/systems ./config/systems
 COPY src ./src
 RUN npm run build
 

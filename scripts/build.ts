@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 
@@ -25,6 +25,8 @@ const { metafile } = await build({
   },
 });
 await writeFile("dist/THIRD-PARTY-LICENSES.txt", await collectLicences(Object.keys(metafile.inputs)));
+// `latchkey init --like` begins with these.
+await cp("config/systems", "dist/systems", { recursive: true, filter: (source) => !source.endsWith(".md") });
 
 /** The licence texts of every package that went into the bundle, as those licences ask. */
 async function collectLicences(inputs: readonly string[]): Promise<string> {

@@ -67,8 +67,22 @@ function toResource(path: string): readonly StartingRoute[] | string {
   ];
 }
 
+/** The texts that `init` writes. */
+export interface Start {
+  readonly config: string;
+  readonly keys: string;
+  /** A scope that a first key will want. */
+  readonly scope: string | undefined;
+}
+
+/** What the answers come to: the few lines that are enough, or a config that says what each part is for. */
+export function toStart(answers: Answers, minimal: boolean): Start {
+  const config = minimal ? minimalConfig(answers) : commentedConfig(answers);
+  return { config, keys: EMPTY_KEYS, scope: minimal ? undefined : scopesOf(answers.routes)[0] };
+}
+
 /** The four lines that are enough: any valid key may do anything. */
-export function minimalConfig({ upstream }: Answers): string {
+function minimalConfig({ upstream }: Answers): string {
   return `upstream: ${JSON.stringify(upstream)}
 keys: ${KEYS_FILE}
 routes:
@@ -77,7 +91,7 @@ routes:
 }
 
 /** A starting config that says what each part is for. */
-export function commentedConfig({ upstream, routes }: Answers): string {
+function commentedConfig({ upstream, routes }: Answers): string {
   const chosen: readonly StartingRoute[] = routes.length > 0 ? routes : [{ match: "* /**", access: "authenticated" }];
   return `# Latchkey: who may call the app behind it. Edit and save: a running Latchkey takes it up at once,
 # and keeps the last good policy when something in it is wrong. \`latchkey check\` says what is wrong.
@@ -151,7 +165,7 @@ function scopeCatalogue(routes: readonly StartingRoute[]): string {
 }
 
 /** A keys file without keys. */
-export const EMPTY_KEYS = `# API keys, as digests only: the keys themselves are nowhere but with their holders.
+const EMPTY_KEYS = `# API keys, as digests only: the keys themselves are nowhere but with their holders.
 # Add one with: latchkey keys create --id my-first-key
 keys: []
 `;

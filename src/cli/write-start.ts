@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, normalize } from "node:path";
-import { type Answers, CONFIG_FILE, commentedConfig, EMPTY_KEYS, KEYS_FILE, minimalConfig } from "./init-files.ts";
+import { CONFIG_FILE, KEYS_FILE, type Start } from "./init-files.ts";
 
 export type WrittenStart =
   | {
@@ -9,8 +9,6 @@ export type WrittenStart =
       readonly keysFile: string;
       /** Whether a keys file was there, which is never touched. */
       readonly keysKept: boolean;
-      /** A scope that a first key will want. */
-      readonly scope: string | undefined;
     }
   | { readonly kind: "problem"; readonly problem: string };
 
@@ -19,24 +17,16 @@ const KEYS_MODE = 0o600;
 const CONFIG_MODE = 0o644;
 
 /** Writes the starting files. The config is overwritten only by `force`, and a keys file by nothing. */
-export async function writeStart(
-  answers: Answers,
-  directory: string,
-  minimal: boolean,
-  force: boolean,
-): Promise<WrittenStart> {
+export async function writeStart(start: Start, directory: string, force: boolean): Promise<WrittenStart> {
   const configFile = normalize(join(directory, CONFIG_FILE));
   const keysFile = normalize(join(directory, KEYS_FILE));
-  const config = minimal ? minimalConfig(answers) : commentedConfig(answers);
   try {
     await mkdir(directory, { recursive: true });
-    if (!(await writeNew(configFile, config, CONFIG_MODE, force ? "w" : "wx"))) {
+    if (!(await writeNew(configFile, start.config, CONFIG_MODE, force ? "w" : "wx"))) {
       return { kind: "problem", problem: `${configFile} exists; --force overwrites it` };
     }
-    const keysKept = !(await writeNew(keysFile, EMPTY_KEYS, KEYS_MODE, "wx"));
-    const scoped = answers.routes.find(({ access }) => typeof access !== "string");
-    const scope = minimal || scoped === undefined || typeof scoped.access === "string" ? undefined : scoped.access[0];
-    return { kind: "written", configFile, keysFile, keysKept, scope };
+    const keysKept = !(await writeNew(keysFile, start.keys, KEYS_MODE, "wx"));
+    return { kind: "written", configFile, keysFile, keysKept };
   } catch (error) {
     return { kind: "problem", problem: error instanceof Error ? error.message : String(error) };
   }
