@@ -24,7 +24,7 @@ export const keyRecord = z
       .string()
       .optional()
       .describe("First characters of the credential; required with bcrypt, shown by `latchkey keys list`")
-      .meta({ examples: ["ibp_live_us_4f2a"] }),
+      .meta({ examples: ["ord_live_4f2a"] }),
     tenant: z.string().optional().describe("Whom the key belongs to; sent upstream as X-Latchkey-Tenant"),
     scopes: words
       .optional()
