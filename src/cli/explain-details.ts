@@ -4,7 +4,7 @@ import { matchKeyFormat } from "../policy/key-format.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type Route, type Source, toScope } from "../policy/route.ts";
-import type { Check, CheckResult, Known } from "./explain-checks.ts";
+import type { Check, CheckResult, Known } from "./checks.ts";
 import { toInstant } from "./instant.ts";
 
 type Told = Pick<CheckResult, "detail" | "source">;

@@ -1,5 +1,5 @@
 import type { Source } from "../policy/route.ts";
-import type { CheckResult, CheckState } from "./explain-checks.ts";
+import type { CheckResult, CheckState } from "./checks.ts";
 import type { Explanation, Outcome } from "./explain-request.ts";
 import { createPaint, type Paint } from "./paint.ts";
 

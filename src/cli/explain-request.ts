@@ -14,9 +14,11 @@ import type { Settled } from "../proxy/gateway.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
 import { toLimitHeaders } from "../proxy/limit-headers.ts";
 import { findOperation } from "../proxy/manage.ts";
+import { findRequestProblem } from "../proxy/request-facts.ts";
 import { buildRequestHeaders, findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial } from "../proxy/respond.ts";
-import { CHECK_OF, type Check, type CheckResult, traceChecks } from "./explain-checks.ts";
+import { CHECK_OF, type Check, type CheckResult } from "./checks.ts";
+import { traceChecks } from "./explain-checks.ts";
 import type { Sources } from "./explain-sources.ts";
 import { createStandIn } from "./stand-in.ts";
 
@@ -100,7 +102,7 @@ export async function explainRequest(
     secure: origin.secure,
   };
 
-  const decided = await decideRepeatedly(facts, policy, question, verify);
+  const decided = await decideRepeatedly(facts, policy, configuration.settings.listen.maxHeaders, question, verify);
   const requestId = findRequestId(rawHeaders) ?? EXAMPLE_REQUEST_ID;
   const built =
     decided.kind === "allow"
@@ -159,13 +161,12 @@ function toCredentialLine(credential: string, { name, scheme }: CredentialLocati
 async function decideRepeatedly(
   facts: Parameters<typeof decide>[0],
   policy: Policy,
+  maxHeaders: number,
   question: Question,
   verify: Verify,
 ): Promise<Settled> {
-  // TRACE and CONNECT are refused before any check: this proxy cannot forward them faithfully.
-  if (question.method === "TRACE" || question.method === "CONNECT") {
-    return deny("request_invalid", { detail: `${question.method} is not forwarded` });
-  }
+  const problem = findRequestProblem({ method: question.method, rawHeaders: [...facts.rawHeaders] }, maxHeaders);
+  if (problem !== undefined) return deny(problem.reason, { detail: problem.detail });
   const state: PolicyState = {
     buckets: createBucketTable(),
     failures: createBucketTable(),

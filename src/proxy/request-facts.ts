@@ -46,7 +46,7 @@ export function readArrival(request: IncomingMessage, generation: Generation): A
 
 /** Requests that are refused before any check: what this proxy cannot forward faithfully. */
 export function findRequestProblem(
-  request: IncomingMessage,
+  request: Pick<IncomingMessage, "method" | "rawHeaders">,
   maxHeaders: number,
 ): { readonly reason: "request_invalid" | "headers_too_large"; readonly detail: string } | undefined {
   if (request.method === "TRACE" || request.method === "CONNECT") {

@@ -1,6 +1,6 @@
 import { hashSync } from "bcryptjs";
 import { describe, expect, test } from "vitest";
-import { CHECK_OF, CHECKS, type CheckState } from "../../src/cli/explain-checks.ts";
+import { CHECK_OF, CHECKS, type CheckState } from "../../src/cli/checks.ts";
 import { type Explanation, explainRequest, type Question } from "../../src/cli/explain-request.ts";
 import { createSources } from "../../src/cli/explain-sources.ts";
 import { parseConfiguration } from "../../src/config/load.ts";
