@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Configuration, UpstreamSettings } from "../config/settings.ts";
 import type { Forwarder } from "../proxy/forward.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
+import { createOpenExchanges, type OpenExchanges } from "../proxy/open-exchanges.ts";
 import { createUndiciForwarder } from "../proxy/undici-forwarder.ts";
 import { createUpgradeForwarder, type UpgradeForwarder } from "../proxy/upgrade.ts";
 
@@ -13,6 +14,7 @@ export interface InForce {
   draining: boolean;
   /** Upgraded connections, whichever upstream they lead to. */
   readonly upgraded: Set<Socket>;
+  readonly openExchanges: OpenExchanges;
 }
 
 export interface UpstreamConnections {
@@ -27,6 +29,7 @@ export function putInForce(configuration: Configuration): InForce {
     upstream: connectUpstream(configuration.settings.upstream, upgraded),
     draining: false,
     upgraded,
+    openExchanges: createOpenExchanges(),
   };
 }
 

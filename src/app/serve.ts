@@ -8,7 +8,7 @@ import type { Configuration, ListenSettings, SocketAddress } from "../config/set
 import { createSourceIo, readSnapshot } from "../config/source.ts";
 import { createBucketTable } from "../policy/bucket.ts";
 import { publicJwk } from "../proxy/assertion.ts";
-import type { Clock } from "../proxy/clock.ts";
+import type { Clock, Timer } from "../proxy/clock.ts";
 import type { Gateway } from "../proxy/gateway.ts";
 import { type Listener, openListener, type TlsMaterial } from "../proxy/listener.ts";
 import type { KeyOperations } from "../proxy/manage.ts";
@@ -79,10 +79,12 @@ export async function serve(options: ServeOptions): Promise<Served> {
       clock,
       takeUp: (next) => {
         replaceInForce(inForce, next);
+        endUnusable(inForce, clock);
         listener.retune(next.settings.listen);
       },
       afterAttempt: () => renewTls(listener, settings().listen, log),
     });
+    const sweep = startSweep(inForce, clock);
     metrics.watchUpgrades(() => inForce.upgraded.size);
     const backend = createBackend(inForce, reloader, metrics);
     const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
@@ -94,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
         log,
         warnings: first.warnings,
         reload: reloader.reload,
-        stop: () => stop({ inForce, listener, adminListener, reloader, verifier, clock }),
+        stop: () => stop({ inForce, listener, adminListener, reloader, sweep, verifier, clock }),
       },
     };
   } catch (error) {
@@ -117,6 +119,7 @@ function createGateway(
     verifier,
     forwarder: () => inForce.upstream.forwarder,
     keyOperations,
+    openExchanges: inForce.openExchanges,
     observer: {
       record: (record) => {
         options.metrics.record(record);
@@ -155,17 +158,40 @@ interface Stoppable {
   readonly listener: Listener;
   readonly adminListener: AdminListener | undefined;
   readonly reloader: Reloader;
+  readonly sweep: Timer;
   readonly verifier: BcryptVerifier;
   readonly clock: Clock;
 }
 
-async function stop({ inForce, listener, adminListener, reloader, verifier, clock }: Stoppable): Promise<Drained> {
+async function stop({
+  inForce,
+  listener,
+  adminListener,
+  reloader,
+  sweep,
+  verifier,
+  clock,
+}: Stoppable): Promise<Drained> {
   inForce.draining = true;
   reloader.close();
+  sweep.cancel();
   const drained = await drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
   await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close()]);
   adminListener?.close();
   return drained;
+}
+
+// How late an exchange may notice that its key expired, or was revoked while it was still young.
+const SWEEP_INTERVAL_MS = 1_000;
+
+function startSweep(inForce: InForce, clock: Clock): Timer {
+  const timer = setInterval(() => endUnusable(inForce, clock), SWEEP_INTERVAL_MS);
+  timer.unref();
+  return { cancel: () => clearInterval(timer) };
+}
+
+function endUnusable({ generation, openExchanges }: InForce, clock: Clock): void {
+  openExchanges.endUnusable(generation.configuration.policy.keys, clock.now(), clock.elapsed());
 }
 
 async function readTls(listen: ListenSettings): Promise<TlsMaterial | undefined> {

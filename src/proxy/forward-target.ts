@@ -1,5 +1,5 @@
 import { findUrlCredentials } from "../policy/credential.ts";
-import { matchKeyFormat } from "../policy/key-format.ts";
+import { isPrefixedKey } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Route } from "../policy/route.ts";
 
@@ -28,7 +28,7 @@ function strippedParameters(query: string, route: Route, policy: Policy): Set<st
   }
   // Of a public route no credential is read, but one in its URL must not travel on either.
   if (policy.credentials.inUrl !== "ignore") {
-    const isKey = (text: string) => (matchKeyFormat(text, policy.keyFormats)?.format.prefix.length ?? 0) >= 2;
+    const isKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
     for (const name of findUrlCredentials(query, policy.credentials, isKey)) stripped.add(name);
   }
   return stripped;

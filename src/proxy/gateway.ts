@@ -6,6 +6,7 @@ import type { Clock } from "./clock.ts";
 import type { Forwarder } from "./forward.ts";
 import type { Generation } from "./generation.ts";
 import type { KeyOperations } from "./manage.ts";
+import type { OpenExchanges } from "./open-exchanges.ts";
 
 /** Runs slow hashes off the event loop: one per credential at a time, in a bounded queue. */
 export interface SlowVerifier {
@@ -21,6 +22,7 @@ export interface Gateway {
   readonly verifier: SlowVerifier;
   /** The way to the upstream now in force; a reload may replace it. */
   readonly forwarder: () => Forwarder;
+  readonly openExchanges: OpenExchanges;
   readonly keyOperations: KeyOperations;
   readonly observer: Observer;
   /** Whether the process is on its way out: connections are closed after their answer. */

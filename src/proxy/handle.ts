@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Allowed, Denial } from "../policy/decision.ts";
+import type { Key } from "../policy/key.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { denyBroken } from "./authorize.ts";
 import type { Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
+import type { OpenExchange } from "./open-exchanges.ts";
 import { type BodyFraming, buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respond } from "./respond.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, type Turn, toRecord, toResponseHeaders } from "./turn.ts";
@@ -127,10 +129,34 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, headers: Heade
     maxBodyBytes: generation.configuration.settings.listen.maxBodyBytes,
     responseHeaders: toResponseHeaders(turn, permit),
   };
-  gateway.forwarder().forward(exchange, (outcome) => finish(turn, permit, outcome));
+  const open = permit.principal === undefined ? undefined : watch(turn, permit.principal.key);
+  gateway.forwarder().forward(exchange, (outcome) => {
+    if (open === undefined) {
+      finish(turn, permit, outcome);
+      return;
+    }
+    gateway.openExchanges.remove(open);
+    finish(turn, permit, open.ended ? { kind: "ended" } : outcome);
+  });
 }
 
-function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome): void {
+/** Registers an exchange, so that it ends when its key may no longer be used. */
+function watch({ gateway, response, startedMs }: HttpTurn, key: Key): OpenExchange & { readonly ended: boolean } {
+  const open = {
+    key,
+    startedMs,
+    ended: false,
+    end: () => {
+      open.ended = true;
+      // Cutting it off is the only way to tell a client that has its head already.
+      response.destroy();
+    },
+  };
+  gateway.openExchanges.add(open);
+  return open;
+}
+
+function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome | { readonly kind: "ended" }): void {
   const { observer } = turn.gateway;
   switch (outcome.kind) {
     case "answered":
@@ -141,6 +167,9 @@ function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome): void {
       break;
     case "aborted":
       observer.record(toRecord(turn, permit, 0, "aborted", "the client went away"));
+      break;
+    case "ended":
+      observer.record(toRecord(turn, permit, 0, "ended", "the key may no longer be used"));
       break;
     case "failed":
       refuse(turn, denyAfter(permit, outcome.reason, outcome.detail));

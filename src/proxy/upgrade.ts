@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { createProxyServer, type ProxyServer } from "http-proxy-3";
 import type { UpstreamSettings } from "../config/settings.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
+import type { AccessRecord } from "../telemetry/access-record.ts";
 import { denyBroken } from "./authorize.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
@@ -20,6 +21,9 @@ interface UpgradeTurn extends Turn {
   readonly head: Buffer;
   readonly proxy: ProxyServer;
 }
+
+// RFC 6455 §5.5.1: a server's close frame, unmasked, with status 1008 (policy violation, §7.4.1).
+const CLOSE_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xf0]);
 
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
 export function isUpgrade(request: IncomingMessage): boolean {
@@ -115,12 +119,28 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
   outgoing.path = target;
   const { socket } = turn;
   const { observer } = turn.gateway;
-  outgoing.prependListener("upgrade", (answer: IncomingMessage) => {
+  outgoing.prependListener("upgrade", (answer: IncomingMessage, upstream: Socket) => {
+    const { principal } = permit;
+    let ending: AccessRecord["ending"] = "complete";
+    const open = principal && {
+      key: principal.key,
+      startedMs: turn.startedMs,
+      end: () => {
+        ending = "ended";
+        upstream.unpipe(socket);
+        socket.end(CLOSE_FRAME);
+        upstream.destroy();
+      },
+    };
+    if (open !== undefined) turn.gateway.openExchanges.add(open);
     const added = toResponseHeaders(turn, permit);
     for (let index = 0; index < added.length; index += 2) {
       answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
     }
-    socket.once("close", () => observer.record(toRecord(turn, permit, 101, "complete", "")));
+    socket.once("close", () => {
+      if (open !== undefined) turn.gateway.openExchanges.remove(open);
+      observer.record(toRecord(turn, permit, 101, ending, ""));
+    });
   });
   outgoing.prependListener("response", (answer: IncomingMessage) => {
     observer.record(toRecord(turn, permit, answer.statusCode ?? 0, "complete", "the upstream refused the upgrade"));

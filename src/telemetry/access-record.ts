@@ -18,7 +18,8 @@ export interface AccessRecord {
   readonly detail: string;
   /** 0 when the client went away before a status was known. */
   readonly status: number;
-  readonly ending: "complete" | "truncated" | "aborted";
+  /** `ended`: by Latchkey, since the key may no longer be used. */
+  readonly ending: "complete" | "truncated" | "aborted" | "ended";
   readonly durationMs: number;
   readonly revision: string;
 }

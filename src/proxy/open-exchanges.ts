@@ -1,0 +1,51 @@
+import type { Key, KeyIndex } from "../policy/key.ts";
+import { findStatusProblem } from "../policy/key.ts";
+
+/** An allowed exchange that is under way, and how to end it before its time. */
+export interface OpenExchange {
+  readonly key: Key;
+  /** By the clock that only grows. */
+  readonly startedMs: number;
+  readonly end: () => void;
+}
+
+/** What is under way now: the only thing a decision, once made, can still be taken back from. */
+export interface OpenExchanges {
+  readonly add: (exchange: OpenExchange) => void;
+  readonly remove: (exchange: OpenExchange) => void;
+  /** Ends what goes on with a key that may no longer be used; says how many that were. */
+  readonly endUnusable: (keys: KeyIndex, nowMs: number, elapsedMs: number) => number;
+}
+
+// An ordinary request finishes on the policy it began with; WebSockets, event streams and downloads
+// that outlive this are told at the latest one check later.
+const LONG_LIVED_MS = 1_000;
+
+export function createOpenExchanges(): OpenExchanges {
+  const open = new Set<OpenExchange>();
+  return {
+    add: (exchange) => void open.add(exchange),
+    remove: (exchange) => void open.delete(exchange),
+    endUnusable: (keys, nowMs, elapsedMs) => {
+      let ended = 0;
+      for (const exchange of open) {
+        if (elapsedMs - exchange.startedMs < LONG_LIVED_MS || isUsable(exchange.key, keys, nowMs)) continue;
+        open.delete(exchange);
+        exchange.end();
+        ended += 1;
+      }
+      return ended;
+    },
+  };
+}
+
+/** A record of the same id with another digest is another key: the credential that opened this is gone. */
+function isUsable(key: Key, keys: KeyIndex, nowMs: number): boolean {
+  const current = keys.byId.get(key.id);
+  if (current === undefined || findStatusProblem(current, nowMs) !== undefined) return false;
+  const [before, now] = [key.digest, current.digest];
+  if (before.kind === "bcrypt" || now.kind === "bcrypt") {
+    return before.kind === "bcrypt" && now.kind === "bcrypt" && before.text === now.text;
+  }
+  return before.kind === now.kind && before.hex === now.hex;
+}
