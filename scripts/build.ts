@@ -1,13 +1,14 @@
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 
 // One bundle with every dependency in it: the image needs nothing but Node and dist/, and start-up
 // reads a few files instead of a few hundred. Commands are split off so that `healthcheck` stays quick.
-await rm("dist", { recursive: true, force: true });
+// It is made beside dist/ and takes its place when it is whole: whoever runs the old one meanwhile keeps it.
+const made = `dist-${process.pid}`;
 const { metafile } = await build({
   entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts"],
-  outdir: "dist",
+  outdir: made,
   entryNames: "[name]",
   chunkNames: "[name]-[hash]",
   bundle: true,
@@ -24,9 +25,12 @@ const { metafile } = await build({
     js: 'import { createRequire as latchkeyRequire } from "node:module"; const require = latchkeyRequire(import.meta.url);',
   },
 });
-await writeFile("dist/THIRD-PARTY-LICENSES.txt", await collectLicences(Object.keys(metafile.inputs)));
+await writeFile(`${made}/THIRD-PARTY-LICENSES.txt`, await collectLicences(Object.keys(metafile.inputs)));
 // `latchkey init --like` begins with these.
-await cp("config/systems", "dist/systems", { recursive: true, filter: (source) => !source.endsWith(".md") });
+await cp("config/systems", `${made}/systems`, { recursive: true, filter: (source) => !source.endsWith(".md") });
+
+await rm("dist", { recursive: true, force: true });
+await rename(made, "dist");
 
 /** The licence texts of every package that went into the bundle, as those licences ask. */
 async function collectLicences(inputs: readonly string[]): Promise<string> {

@@ -53,7 +53,7 @@ export const keyRecord = z
     rotatedTo: z
       .string()
       .optional()
-      .describe("Id of the key that replaced this one; written by `latchkey keys rotate`"),
+      .describe("Id of the key that replaced this one; written when a key is rotated"),
     metadata: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
       .optional()

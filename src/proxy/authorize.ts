@@ -1,5 +1,5 @@
 import { decide } from "../policy/decide.ts";
-import { type Denial, deny, type NeedsVerification } from "../policy/decision.ts";
+import { type Denial, type DenialReason, deny, type NeedsVerification } from "../policy/decision.ts";
 import type { RequestFacts } from "../policy/facts.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
 import type { Clock } from "./clock.ts";
@@ -43,11 +43,20 @@ async function settle(
 // Slow hashes take some 50 to 300 ms. Refusals of credentials that might have needed one all leave on
 // the same grid, so a known prefix cannot be told from an unknown one by the clock.
 const REFUSAL_GRID_MS = 250;
+// With them those of verified keys that a config may word as if the key were unknown.
+const HELD_BACK: ReadonlySet<DenialReason> = new Set([
+  "credential_malformed",
+  "key_unknown",
+  "key_revoked",
+  "key_expired",
+  "key_not_yet_valid",
+  "key_suspended",
+]);
 
 /** How long to hold a refusal back, given the time since the request came; 0 where no key is slow-hashed. */
 export function holdBackMs(decision: Settled, policy: Policy, elapsedMs: number): number {
   if (decision.kind !== "deny" || policy.keys.slowPrefixLengths.length === 0) return 0;
-  if (decision.reason !== "key_unknown" && decision.reason !== "credential_malformed") return 0;
+  if (!HELD_BACK.has(decision.reason)) return 0;
   return REFUSAL_GRID_MS - (elapsedMs % REFUSAL_GRID_MS);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { NeedsVerification } from "../../src/policy/decision.ts";
+import { deny, type NeedsVerification } from "../../src/policy/decision.ts";
 import type { Verification } from "../../src/policy/key.ts";
 import type { PolicyState } from "../../src/policy/policy.ts";
 import { type Authorizer, authorize, holdBackMs } from "../../src/proxy/authorize.ts";
@@ -65,6 +65,12 @@ describe("holdBackMs()", () => {
       for (const elapsedMs of [0, 3, 80, 249]) expect(elapsedMs + holdBackMs(decision, SLOW, elapsedMs)).toBe(250);
       expect(300 + holdBackMs(decision, SLOW, 300)).toBe(500);
     }
+  });
+
+  test("puts keys a config may disguise as unknown on the same grid", () => {
+    const held = ["key_revoked", "key_expired", "key_not_yet_valid", "key_suspended"] as const;
+    for (const reason of held) expect(holdBackMs(deny(reason), SLOW, 5)).toBe(245);
+    expect(holdBackMs(deny("scope_insufficient"), SLOW, 5)).toBe(0);
   });
 
   test("holds nothing back where no key has a slow hash", async () => {
