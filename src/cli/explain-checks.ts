@@ -1,6 +1,6 @@
 import type { RequestFacts } from "../policy/facts.ts";
+import { matchRoute } from "../policy/match-route.ts";
 import type { Policy } from "../policy/policy.ts";
-import { findRoute, type Route } from "../policy/route.ts";
 import { judgeTarget } from "../policy/target.ts";
 import type { Settled } from "../proxy/gateway.ts";
 import { CHECKS, type Check, type CheckResult, type CheckState, type Known } from "./checks.ts";
@@ -20,7 +20,8 @@ export function traceChecks(
 ): readonly CheckResult[] {
   const target = judgeTarget(facts.target, policy.paths);
   const segments = target.kind === "target" ? (target.readings[0] ?? []) : [];
-  const route = target.kind === "target" ? findRoute(policy.routes, facts.method, segments) : undefined;
+  const matched = target.kind === "target" ? matchRoute(target, facts.method, policy) : "ambiguous";
+  const route = matched === "ambiguous" ? undefined : matched.route;
   const known: Known = { facts, policy, decision, route, key: decision.principal?.key, segments, sources };
   return CHECKS.map((check) => {
     const state = toState(check, refusedBy, route);

@@ -53,7 +53,8 @@ function detailOf({ detail, reason }: Denial): string {
 function describeRoute({ route, sources }: Known, denial: Denial | undefined): Told {
   if (route !== undefined) return tell(`${route.match} (${describeAccess(route)})`, route.source);
   const told = denial === undefined ? "; only the holder of a valid key is told so" : "";
-  return tell(`no route matches${told}`, sources.inMain("routes"));
+  const known = denial === undefined || denial.detail === "" ? `no route matches${told}` : denial.detail;
+  return tell(known, sources.inMain("routes"));
 }
 
 function describeAccess({ access }: Route): string {

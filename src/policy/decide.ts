@@ -4,10 +4,11 @@ import { type Decision, type Denial, type DenialReason, deny } from "./decision.
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
 import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
+import { matchRoute, neededScopes } from "./match-route.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
-import { findRoute, type Route, toScope } from "./route.ts";
+import type { Route } from "./route.ts";
 import { grantsScope } from "./scope.ts";
 import { judgeTarget, type Segments } from "./target.ts";
 
@@ -27,9 +28,9 @@ export function decide(
   if (target.kind === "refused") return deny("target_invalid", { detail: target.problem });
   if (policy.httpsRequired && !facts.secure) return deny("https_required");
 
-  const routed = matchRoute(target.readings, facts.method, policy);
+  const routed = matchRoute(target, facts.method, policy);
   if (routed === "ambiguous") return deny("target_invalid", { detail: "readings of the path match different routes" });
-  const { route, segments: path } = routed;
+  const { route, segments: path, detail } = routed;
   if (route?.access.kind === "public") return admitPublic(facts, route, state, nowMs);
 
   const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
@@ -62,7 +63,7 @@ export function decide(
   const known = { route, principal, segments: format.segments };
   const statusProblem = findStatusProblem(key, nowMs);
   if (statusProblem !== undefined) return deny(statusProblem, known);
-  if (route === undefined) return deny("route_unknown", known);
+  if (route === undefined) return deny("route_unknown", { ...known, detail });
 
   const missing = findMissingScopes(route, key, facts.method, path, policy);
   if (missing !== undefined) return deny("scope_insufficient", { ...known, ...missing });
@@ -75,28 +76,6 @@ export function decide(
 
 // RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
 const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-
-interface Routed {
-  readonly route: Route | undefined;
-  readonly segments: Segments;
-}
-
-/** Every reading an upstream may have of the path must be the same route with the same scopes. */
-function matchRoute(readings: readonly Segments[], method: string, policy: Policy): Routed | "ambiguous" {
-  const segments = readings[0] ?? [];
-  const route = findRoute(policy.routes, method, segments);
-  for (let index = 1; index < readings.length; index += 1) {
-    const other = readings[index] ?? [];
-    if (findRoute(policy.routes, method, other) !== route) return "ambiguous";
-    if (
-      route !== undefined &&
-      neededScopes(route, method, other, policy).join() !== neededScopes(route, method, segments, policy).join()
-    ) {
-      return "ambiguous";
-    }
-  }
-  return { route, segments };
-}
 
 /** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
@@ -197,12 +176,6 @@ function denyFailure(
   if (taken.kind === "taken") return deny(reason, { route });
   // A table too full to count this address in refuses it as if it were over its budget: fail closed.
   return deny("failures_exceeded", { route, retryAfterSeconds: taken.kind === "denied" ? taken.retryAfterSeconds : 1 });
-}
-
-/** The scopes a request needs; a part without meaning here (an unmapped method) needs one nobody can hold. */
-function neededScopes(route: Route, method: string, path: Segments, policy: Policy): readonly string[] {
-  if (route.access.kind !== "scopes") return [];
-  return route.access.scopes.map((template) => toScope(template, route, method, path, policy.actions) ?? template.text);
 }
 
 function findMissingScopes(

@@ -1,4 +1,5 @@
 import type { Limit } from "./bucket.ts";
+import { loosen } from "./loose-path.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Segments } from "./target.ts";
 
@@ -130,17 +131,31 @@ interface TreeNode {
 export interface RouteTable {
   readonly routes: readonly Route[];
   readonly root: TreeNode;
+  /** The same routes with their literals loosened. */
+  readonly looseRoot: TreeNode;
 }
 
 export function compileRoutes(routes: readonly Route[]): RouteTable {
   const root = createNode();
-  for (const [index, route] of routes.entries()) {
-    let node = root;
-    for (const segment of route.pattern.segments) node = childFor(node, segment);
-    const list = route.pattern.rest ? node.rests : node.ends;
-    list.push({ index, methods: route.pattern.methods });
+  const looseRoot = createNode();
+  for (const [index, { pattern }] of routes.entries()) {
+    const entry = { index, methods: pattern.methods };
+    addEntry(root, pattern.segments, pattern.rest, entry);
+    addEntry(looseRoot, loosenPattern(pattern.segments), pattern.rest, entry);
   }
-  return { routes, root };
+  return { routes, root, looseRoot };
+}
+
+function addEntry(root: TreeNode, segments: readonly PatternSegment[], rest: boolean, entry: Entry): void {
+  let node = root;
+  for (const segment of segments) node = childFor(node, segment);
+  (rest ? node.rests : node.ends).push(entry);
+}
+
+function loosenPattern(segments: readonly PatternSegment[]): readonly PatternSegment[] {
+  return segments.flatMap((segment): readonly PatternSegment[] =>
+    segment.kind === "parameter" ? [segment] : loosen([segment.text]).map((text) => ({ kind: "literal", text })),
+  );
 }
 
 function createNode(): TreeNode {
@@ -164,6 +179,19 @@ function childFor(node: TreeNode, segment: PatternSegment): TreeNode {
 export function findRoute(table: RouteTable, method: string, segments: Segments): Route | undefined {
   const index = firstMatch(table.root, method, segments, 0, Number.POSITIVE_INFINITY);
   return table.routes[index];
+}
+
+/** The first route that the loosest upstream could take this path for: see `loosen`. */
+export function findLooseRoute(table: RouteTable, method: string, loosened: Segments): Route | undefined {
+  const index = firstMatch(table.looseRoot, method, loosened, 0, Number.POSITIVE_INFINITY);
+  return table.routes[index];
+}
+
+/** Whether two routes differ in nothing but what `loosen` ignores: who wrote both, told them apart on purpose. */
+export function areSpellings(route: Route, other: Route): boolean {
+  const spellingOf = ({ pattern: { segments, rest } }: Route) =>
+    JSON.stringify([loosenPattern(segments).map((segment) => segment.kind === "literal" && segment.text), rest]);
+  return spellingOf(route) === spellingOf(other);
 }
 
 function firstMatch(node: TreeNode, method: string, segments: Segments, depth: number, bound: number): number {

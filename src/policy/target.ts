@@ -19,6 +19,8 @@ export type Target =
       readonly query: string | undefined;
       /** Every reading an upstream may have. More than one only where the rules allow an ambiguity. */
       readonly readings: readonly Segments[];
+      /** The same to an upstream that leaves encoded letters as they are; undefined where nothing is encoded needlessly. */
+      readonly undecoded: readonly Segments[] | undefined;
     }
   | { readonly kind: "refused"; readonly problem: string };
 
@@ -43,23 +45,32 @@ export function judgeTarget(target: string, rules: PathRules): Target {
     return refuse("the query holds a fragment, a control byte or a byte outside ASCII");
   }
   if (SIMPLE_PATH.test(path)) {
-    return { kind: "target", path, query, readings: [fold(path.slice(1).split("/"), rules)] };
+    return { kind: "target", path, query, readings: [fold(path.slice(1).split("/"), rules)], undecoded: undefined };
   }
   if (!path.startsWith("/")) return refuse("the target is not an absolute path (RFC 9112 origin-form)");
   if (!PLAIN_PATH.test(path)) return refuse("the path holds a byte that RFC 3986 does not allow in a path");
 
   const segments: string[] = [];
+  const undecoded: string[] = [];
   for (const raw of path.slice(1).split("/")) {
     const decoded = decodeSegment(raw);
     if (decoded === undefined) return refuse("the path holds a percent-encoding that is not valid UTF-8");
     const problem = judgeSegment(decoded, rules);
     if (problem !== undefined) return refuse(problem);
     segments.push(decoded);
+    undecoded.push(decodeNeeded(raw));
   }
   if (rules.emptySegments === "reject" && segments.slice(0, -1).includes("")) {
     return refuse("the path holds an empty segment (//)");
   }
-  return { kind: "target", path, query, readings: toReadings(fold(segments, rules)) };
+  const differs = undecoded.some((segment, index) => segment !== segments[index]);
+  return {
+    kind: "target",
+    path,
+    query,
+    readings: toReadings(fold(segments, rules)),
+    undecoded: differs ? toReadings(fold(undecoded, rules)) : undefined,
+  };
 }
 
 function refuse(problem: string): Target {
@@ -80,13 +91,25 @@ function decodeSegment(raw: string): string | undefined {
   }
 }
 
+// What may stand in a path as it is: routers that match before they decode (Express) see `%61dmin` and `admin` as two.
+const NEEDLESS = /^%(?:2[146-9A-E]|3[0-9AD]|4[0-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])$/i;
+
+/** Decodes only what cannot travel undecoded: an upstream has to, or its routes spell it encoded. */
+function decodeNeeded(raw: string): string {
+  if (!raw.includes("%")) return raw;
+  return decodeURIComponent(
+    raw.replace(/%[0-9A-Fa-f]{2}/g, (octet) => (NEEDLESS.test(octet) ? `%25${octet.slice(1)}` : octet)),
+  );
+}
+
 // Tomcat and others cut parameters off before they resolve dots, so `..;x=1` is a dot segment too. What
 // splits at %2F or ends the path at %3F sees one in `a%2F..` and `..%3F`, even where the rules allow these.
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;?#]|$)/;
+const DOT_SEGMENT = /(?:^|[/\\])\.{1,2}(?:[/\\;?#]|$)/;
 
 function judgeSegment(decoded: string, rules: PathRules): string | undefined {
-  if (DOT_SEGMENT.test(decoded)) return "the path holds a dot segment";
   if (decoded.includes("\\")) return "the path holds a backslash";
+  // Best-fit code pages make plain dots and slashes of U+FF0E, U+2025 and U+FF0F, as NFKC does.
+  if (DOT_SEGMENT.test(decoded.normalize("NFKC"))) return "the path holds a dot segment";
   if (CONTROL.test(decoded)) return "the path holds an encoded control byte";
   // Judged after decoding: `%25%32%65` and `%252e` are both `%2e` to whoever decodes once more.
   if (/%[0-9A-Fa-f]{2}/.test(decoded)) return "the path holds a doubly encoded byte";

@@ -1512,10 +1512,50 @@ describe("paths that two upstreams could read differently", () => {
 
   test("decide() folds case on both sides where paths ignore it", () => {
     const insensitive = { ...guarded, paths: { caseSensitive: false } };
-    for (const target of ["/ADMIN", "/Admin/x", "/%41dmin"]) {
+    for (const target of ["/ADMIN", "/Admin/x"]) {
       expect(once(insensitive, { target })).toEqual(denial("credential_missing", { route: "* /admin/**" }));
     }
-    expect(once({ ...guarded, paths: {} }, { target: "/ADMIN" })).toMatchObject({ allow: "* /**" });
+  });
+
+  const mistakable = [
+    "/ADMIN",
+    "/Admin/x",
+    "/%61dmin",
+    "/admin.",
+    "/admin%20/x",
+    "/admin::$INDEX_ALLOCATION/x",
+    "/%EF%BD%81dmin",
+    "/admin%EF%BC%8Fx",
+    "/a/admin/",
+  ];
+  test.each(mistakable)(
+    "decide() takes %j, which a loose upstream sees under another route, for no route",
+    (target) => {
+      const routes = [
+        { match: "* /admin/**", scopes: ["admin"] },
+        { match: "* /a/admin", scopes: ["admin"] },
+        { match: "* /**", public: true },
+      ] as const;
+      const keys = [{ id: "k", credential: KEY, scopes: ["*"] }];
+      const policy = { routes, keys };
+      expect(once(policy, { target })).toEqual(denial("credential_missing"));
+      expect(once(policy, { target, credential: KEY })).toMatchObject({ deny: "route_unknown", key: "k" });
+      const open = { routes: [{ match: "* /**", public: true }], keys } as const;
+      expect(once(open, { target })).toMatchObject({ allow: "* /**" });
+    },
+  );
+
+  test("decide() keeps apart two spellings that have a route each, and minds none that asks for the same", () => {
+    const routes = [
+      { match: "* /Users/**", scopes: ["a"] },
+      { match: "* /users/**", scopes: ["b"] },
+      { match: "* /orders", authenticated: true },
+      { match: "* /orders/**", authenticated: true },
+    ] as const;
+    const policy = { routes, keys: [{ id: "k", credential: KEY, scopes: ["b"] }] };
+    expect(once(policy, { target: "/users/1", credential: KEY })).toMatchObject({ allow: "* /users/**" });
+    expect(once(policy, { target: "/Users/1", credential: KEY })).toMatchObject({ deny: "scope_insufficient" });
+    expect(once(policy, { target: "/orders/", credential: KEY })).toMatchObject({ allow: "* /orders/**" });
   });
 
   test("decide() takes a trailing slash for a path of its own", () => {
