@@ -1,6 +1,7 @@
 import type { RequestFacts } from "../policy/facts.ts";
 import { matchRoute } from "../policy/match-route.ts";
 import type { Policy } from "../policy/policy.ts";
+import type { Route } from "../policy/route.ts";
 import { judgeTarget } from "../policy/target.ts";
 import type { Settled } from "../proxy/gateway.ts";
 import { CHECKS, type Check, type CheckResult, type CheckState, type Known } from "./checks.ts";
