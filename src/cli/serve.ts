@@ -45,6 +45,9 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
   });
   if (started === undefined) return EXIT.failed;
   const { log } = started;
+  // Before anybody is told that it is ready: a signal sent then must find its handler.
+  terminal.onHangUp(() => void started.reload());
+  const stopped = new Promise<string>((resolve) => terminal.onStop(resolve));
   log.info(
     {
       listen: formatAddress(started.listenAddress),
@@ -52,8 +55,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
     },
     "ready",
   );
-  terminal.onHangUp(() => void started.reload());
-  const signal = await new Promise<string>((resolve) => terminal.onStop(resolve));
+  const signal = await stopped;
   log.info({ signal }, "draining");
   const drained = await started.stop();
   log.info({ drained }, "stopped");

@@ -80,8 +80,8 @@ describe("the built program, when a key stops being valid", () => {
     expect(await new Promise((resolve) => kept.socket.on("message", (data) => resolve(String(data))))).toBe(
       "still here",
     );
-    const lines = program.lines.filter((line) => line["ending"] === "ended");
-    expect(lines.map((line) => line["keyId"])).toEqual(["one", "one"]);
+    const ended = () => program.lines.filter((line) => line["ending"] === "ended").map((line) => line["keyId"]);
+    await expect.poll(ended).toEqual(["one", "one"]);
     kept.socket.close();
     keptStream.cut();
   });
