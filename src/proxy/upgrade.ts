@@ -130,6 +130,8 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
         upstream.unpipe(socket);
         socket.end(CLOSE_FRAME);
         upstream.destroy();
+        // The client's own close frame and end must be read, or this side never closes.
+        socket.resume();
       },
     };
     if (open !== undefined) turn.gateway.openExchanges.add(open);

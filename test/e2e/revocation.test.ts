@@ -81,7 +81,7 @@ describe("the built program, when a key stops being valid", () => {
       "still here",
     );
     const ended = () => program.lines.filter((line) => line["ending"] === "ended").map((line) => line["keyId"]);
-    await expect.poll(ended).toEqual(["one", "one"]);
+    await expect.poll(ended, { timeout: 8_000 }).toEqual(["one", "one"]);
     kept.socket.close();
     keptStream.cut();
   });
