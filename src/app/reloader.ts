@@ -1,3 +1,4 @@
+import type { Diagnostic } from "../config/diagnostics.ts";
 import type { LoadResult } from "../config/load.ts";
 import { describeDiff, diffPolicies } from "../config/policy-diff.ts";
 import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
@@ -14,6 +15,8 @@ export interface ReloaderOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** May refuse a new configuration that is valid by itself. */
+  readonly guard: (next: Configuration, current: Configuration) => Promise<readonly Diagnostic[]>;
   /** Puts a new configuration in force: one assignment, made before anything is logged. */
   readonly takeUp: (next: Configuration) => void;
   /** Called after every attempt: what is not part of the config, such as a certificate, may have changed too. */
@@ -33,6 +36,7 @@ export function startReloader(options: ReloaderOptions): Reloader {
     load: options.load,
     initial: first.configuration,
     nowMs: clock.now,
+    guard: options.guard,
     onSwap: (next, previous) => {
       options.takeUp(next.configuration);
       watcher.setFiles(watchedFiles(next));

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { setImmediate as letOthersRun } from "node:timers/promises";
 import { type AdminBackend, type AdminListener, openAdminListener } from "../admin/admin-listener.ts";
 import { createProber } from "../admin/probe.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
+import { guardReload } from "../config/reload-guard.ts";
 import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
 import { createSourceIo, readSnapshot } from "../config/source.ts";
 import { createBucketTable } from "../policy/bucket.ts";
@@ -77,6 +79,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       log,
       metrics,
       clock,
+      guard: (next, current) => guardReload(next, current, options.configFile, letOthersRun),
       takeUp: (next) => {
         replaceInForce(inForce, next);
         endUnusable(inForce, clock);

@@ -11,7 +11,7 @@ export function compileSettings(
   snapshot: Snapshot,
   report: Report,
 ): Omit<Settings, "denials" | "identity" | "operations"> {
-  const { admin, drain, log } = main;
+  const { admin, reload, drain, log } = main;
   return {
     listen: compileListen(main, snapshot, report),
     upstream: compileUpstream(main, snapshot, report),
@@ -21,6 +21,7 @@ export function compileSettings(
       probes: new Map(Object.entries(admin.probes)),
     },
     limitHeaders: compileLimitHeaders(main, report),
+    reload: { maxRemovedPercent: reload.maxRemoved, confirm: reload.confirm },
     drain: { delayMs: drain.delay, timeoutMs: drain.timeout },
     log,
   };

@@ -85,7 +85,8 @@ export function describeDiff(diff: PolicyDiff): readonly string[] {
 // About two milliseconds of comparing unchanged keys.
 const SLICE = 2_000;
 
-function* missingFrom(
+/** The names in `other` that `base` lacks, yielding now and then so that a caller can let others have their turn. */
+export function* missingFrom(
   base: ReadonlyMap<string, unknown>,
   other: ReadonlyMap<string, unknown>,
 ): Generator<undefined, readonly string[]> {
@@ -115,7 +116,7 @@ function* compareCommon<T>(
 }
 
 /** Routes by what they match; a second one with the same text is told apart by its number. */
-function numberRoutes(routes: readonly Route[]): ReadonlyMap<string, Route> {
+export function numberRoutes(routes: readonly Route[]): ReadonlyMap<string, Route> {
   const numbered = new Map<string, Route>();
   for (const route of routes) {
     let name = route.match;

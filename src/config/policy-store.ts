@@ -28,8 +28,8 @@ export interface PolicyStoreOptions<C extends Revisioned> {
   readonly load: () => Promise<LoadOutcome<C>>;
   readonly initial: C;
   readonly nowMs: () => number;
-  /** A last word on a configuration that is valid by itself; any diagnostic rejects it. */
-  readonly guard?: (next: C, current: C) => readonly Diagnostic[];
+  /** A last word on a new configuration that is valid by itself; any diagnostic rejects it, and so does a throw. */
+  readonly guard?: (next: C, current: C) => Promise<readonly Diagnostic[]>;
   /** Called after `current` holds the new configuration. */
   readonly onSwap: (next: Loaded<C>, previous: C) => void;
   readonly onReject: (diagnostics: readonly Diagnostic[]) => void;
@@ -70,12 +70,10 @@ export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOpti
 
   async function run(): Promise<ReloadOutcome> {
     const previous = store.current;
-    const loaded = await loadSafely(options.load);
-    const refusals = loaded.kind === "loaded" ? (options.guard?.(loaded.configuration, previous) ?? []) : [];
-    if (loaded.kind === "rejected" || refusals.length > 0) {
-      const diagnostics = loaded.kind === "rejected" ? loaded.diagnostics : refusals;
-      const outcome = conclude({ kind: "rejected", diagnostics });
-      options.onReject(diagnostics);
+    const loaded = await loadSafely(() => loadGuarded(previous));
+    if (loaded.kind === "rejected") {
+      const outcome = conclude({ kind: "rejected", diagnostics: loaded.diagnostics });
+      options.onReject(loaded.diagnostics);
       return outcome;
     }
     const { revision } = loaded.configuration.policy;
@@ -84,6 +82,13 @@ export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOpti
     const outcome = conclude({ kind: "swapped", revision, previous: previous.policy.revision });
     options.onSwap(loaded, previous);
     return outcome;
+  }
+
+  async function loadGuarded(previous: C): Promise<LoadOutcome<C>> {
+    const loaded = await options.load();
+    const isNew = loaded.kind === "loaded" && loaded.configuration.policy.revision !== previous.policy.revision;
+    const diagnostics = isNew ? ((await options.guard?.(loaded.configuration, previous)) ?? []) : [];
+    return diagnostics.length > 0 ? { kind: "rejected", diagnostics } : loaded;
   }
 
   function conclude(outcome: ReloadOutcome): ReloadOutcome {

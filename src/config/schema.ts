@@ -2,6 +2,7 @@ import * as z from "zod";
 import { DENIAL_REASONS } from "../policy/decision.ts";
 import { keyRecord } from "./key-schema.ts";
 import { management } from "./management-schema.ts";
+import { reload } from "./reload-schema.ts";
 import { duration, limits, oneOrMany, textOf } from "./schema-parts.ts";
 import { admin, drain, listen, log, upstream } from "./server-schema.ts";
 
@@ -231,6 +232,7 @@ export const mainSchema = z
       .describe("How digests of keys are computed"),
     management: management.optional(),
     keys: keys.optional().describe("A keys file, {files: […]}, or the records themselves"),
+    reload,
     drain,
     log,
   })

@@ -20,6 +20,7 @@ export interface Settings {
   readonly limitHeaders: LimitHeaders;
   /** Routes that Latchkey answers itself; empty unless the config has `management`. */
   readonly operations: ReadonlyMap<Route, KeyOperation>;
+  readonly reload: ReloadSettings;
   readonly drain: DrainSettings;
   readonly log: LogSettings;
 }
@@ -137,4 +138,11 @@ export interface DrainSettings {
   readonly delayMs: number;
   /** How long what is in flight may take after that. */
   readonly timeoutMs: number;
+}
+
+export interface ReloadSettings {
+  /** The share of keys, or of routes, that one reload may remove without being told that it is meant. */
+  readonly maxRemovedPercent: number;
+  /** The name of a larger removal that is meant. */
+  readonly confirm: string | undefined;
 }

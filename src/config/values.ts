@@ -41,6 +41,13 @@ const MAX_DURATION_MS = 366 * 86_400_000;
 // Above this a window's interval falls under a microsecond, finer than any clock that drives it.
 const MAX_RATE_COUNT = 1_000_000_000;
 
+/** Parses `50%` into 50; whole percents from 0 to 100. */
+export function parsePercent(text: string): Parsed<number> {
+  const digits = /^(\d{1,3})%$/.exec(text.trim())?.[1];
+  const percent = Number(digits);
+  return digits === undefined || percent > 100 ? expected("a share of 0% to 100%, such as 50%", text) : value(percent);
+}
+
 /** Parses `250ms`, `2s`, `1h30m`, `30d` or a bare `0` into milliseconds. */
 export function parseDuration(text: string): Parsed<number> {
   const written = text.trim();

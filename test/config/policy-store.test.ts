@@ -93,7 +93,7 @@ describe("reload()", () => {
 
   test("reload() lets a guard refuse a configuration that is valid by itself", async () => {
     const { store, reports, finish } = createFixture({
-      guard: (next, current) => [{ ...BAD, message: `${current.policy.revision} to ${next.policy.revision}` }],
+      guard: async (next, current) => [{ ...BAD, message: `${current.policy.revision} to ${next.policy.revision}` }],
     });
     const reload = store.reload();
     finish(0, loaded("two"));

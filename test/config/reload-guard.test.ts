@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import { parseConfiguration } from "../../src/config/load.ts";
+import { findRemoval, guardReload } from "../../src/config/reload-guard.ts";
+import type { Configuration } from "../../src/config/settings.ts";
+import { snapshotOf } from "./snapshot-of.ts";
+
+interface Written {
+  readonly keys: number;
+  readonly routes?: number;
+  readonly reload?: string;
+}
+
+/** A configuration with so many keys and routes, the first ones of an endless list. */
+function configure({ keys, routes = 1, reload = "{}" }: Written): Configuration {
+  const records = Array.from({ length: keys }, (_, index) => ({
+    id: `key-${index}`,
+    hash: `sha256:${index.toString(16).padStart(64, "0")}`,
+  }));
+  const patterns = Array.from({ length: routes }, (_, index) => ({ match: `GET /r${index}`, authenticated: true }));
+  const main = `upstream: http://127.0.0.1:3000\nreload: ${reload}\nroutes: ${JSON.stringify(patterns)}\nkeys: keys.json\n`;
+  const loaded = parseConfiguration(snapshotOf(main, { "keys.json": JSON.stringify({ keys: records }) }));
+  if (loaded.kind === "rejected") throw new Error(JSON.stringify(loaded.diagnostics));
+  return loaded.configuration;
+}
+
+const judge = (from: Written, to: Written) =>
+  guardReload(configure(to), configure(from), "latchkey.yaml", async () => {});
+
+describe("guardReload()", () => {
+  test("lets a reload pass that removes no more than the share", async () => {
+    expect(await judge({ keys: 10 }, { keys: 5 })).toEqual([]);
+    expect(await judge({ keys: 10 }, { keys: 20 })).toEqual([]);
+    expect(await judge({ keys: 10, routes: 6 }, { keys: 10, routes: 3 })).toEqual([]);
+  });
+
+  test("refuses a reload that removes more of the keys, and says what to write if it is meant", async () => {
+    const removal = findRemoval(configure({ keys: 10 }).policy, configure({ keys: 4 }).policy);
+    expect(await judge({ keys: 10 }, { keys: 4 })).toEqual([
+      {
+        severity: "error",
+        file: "latchkey.yaml",
+        line: 0,
+        column: 0,
+        path: "reload.maxRemoved",
+        message:
+          "The reload removes 6 of 10 keys, more than the 50% that reload.maxRemoved allows: " +
+          '"key-4", "key-5", "key-6" and 3 more',
+        fix: `If that is meant, write reload: { confirm: ${removal.name} } in latchkey.yaml; it allows this removal and no other`,
+      },
+    ]);
+  });
+
+  test("refuses a reload that removes more of the routes, and names keys and routes when both go", async () => {
+    const lost = await judge({ keys: 10, routes: 8 }, { keys: 0, routes: 1 });
+    expect(lost.map(({ message }) => message.split(",", 1)[0])).toEqual([
+      "The reload removes 10 of 10 keys",
+      "The reload removes 7 of 8 routes",
+    ]);
+  });
+
+  test("does not count a share of a handful", async () => {
+    expect(await judge({ keys: 4, routes: 4 }, { keys: 0, routes: 0 })).toEqual([]);
+    expect(await judge({ keys: 5 }, { keys: 0 })).toHaveLength(1);
+  });
+
+  test("goes by the share of the new file, of which 0% allows nothing and 100% anything", async () => {
+    expect(await judge({ keys: 10 }, { keys: 9, reload: "{ maxRemoved: 0% }" })).toHaveLength(1);
+    expect(await judge({ keys: 10, reload: "{ maxRemoved: 0% }" }, { keys: 5 })).toEqual([]);
+    expect(await judge({ keys: 10, routes: 8 }, { keys: 0, routes: 0, reload: "{ maxRemoved: 100% }" })).toEqual([]);
+  });
+
+  test("takes the confirmation of this very removal, and of no other", async () => {
+    const { name } = findRemoval(configure({ keys: 10 }).policy, configure({ keys: 2 }).policy);
+    const reload = `{ confirm: ${name} }`;
+    expect(await judge({ keys: 10 }, { keys: 2, reload })).toEqual([]);
+    expect(await judge({ keys: 10 }, { keys: 1, reload })).toHaveLength(1);
+    expect(await judge({ keys: 11 }, { keys: 2, reload })).toHaveLength(1);
+  });
+
+  test("lets others have their turn while it looks at many keys", async () => {
+    let pauses = 0;
+    const pause = async () => {
+      pauses += 1;
+    };
+    await guardReload(configure({ keys: 0 }), configure({ keys: 10_000 }), "latchkey.yaml", pause);
+    expect(pauses).toBeGreaterThan(5);
+  });
+});
+
+describe("the fields of reload", () => {
+  test.each([
+    ["{ maxRemoved: half }", "Expected a share of 0% to 100%, such as 50%"],
+    ["{ maxRemoved: 101% }", "Expected a share of 0% to 100%, such as 50%"],
+    ["{ confirm: yes-please }", "Expected the name of a removal"],
+  ])("%s is refused", (reload, message) => {
+    expect(() => configure({ keys: 0, reload })).toThrow(message);
+  });
+});
