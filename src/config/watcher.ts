@@ -11,6 +11,7 @@ export interface Timers {
 export interface WatchOptions {
   readonly timers: Timers;
   readonly debounceMs?: number;
+  readonly settleMs?: number;
   readonly pollMs?: number;
   readonly known?: KnownDigests;
 }
@@ -43,7 +44,9 @@ interface WatchedDirectory {
 }
 
 // One save by an editor, or one swap by the kubelet, is half a dozen events within a few milliseconds.
-const DEBOUNCE_MS = 100;
+const DEBOUNCE_MS = 25;
+// A writer that pauses for longer than this in the middle of a file is taken to be done. A revocation waits for it too.
+const SETTLE_MS = 100;
 // Finds what raises no event: single-file bind mounts, a switched parent symlink, network file systems.
 const POLL_MS = 2_000;
 // A config is far smaller. Something larger is told apart by its identity alone, not read every time.
@@ -75,14 +78,17 @@ class DirectoryWatcher implements FileWatcher {
   readonly #onChange: () => void;
   readonly #timers: Timers;
   readonly #debounceMs: number;
+  readonly #settleMs: number;
   readonly #pollMs: number;
   readonly #directories = new Map<string, WatchedDirectory>();
   #files: readonly string[] = [];
   #seen: ReadonlyMap<string, Seen> = new Map();
   /** What `onChange` was last called for, or what the caller said it read. */
   #announced: ReadonlyMap<string, string> = new Map();
-  /** The digests of the last look, while they differ from the announced ones: a change is settled when two looks agree. */
+  /** The digests of the last look, while they differ from the announced ones. */
   #candidate: string | undefined;
+  /** Runs from the first look at a candidate: what a look after it still sees is settled. */
+  #settle: ReturnType<Timers["setTimeout"]> | undefined;
   #debounce: ReturnType<Timers["setTimeout"]> | undefined;
   #poll: ReturnType<Timers["setTimeout"]> | undefined;
   #looking = false;
@@ -93,6 +99,7 @@ class DirectoryWatcher implements FileWatcher {
     this.#onChange = onChange;
     this.#timers = options.timers;
     this.#debounceMs = options.debounceMs ?? DEBOUNCE_MS;
+    this.#settleMs = options.settleMs ?? SETTLE_MS;
     this.#pollMs = options.pollMs ?? POLL_MS;
     this.#pollLater();
   }
@@ -108,6 +115,7 @@ class DirectoryWatcher implements FileWatcher {
   close(): void {
     this.#closed = true;
     this.#debounce?.cancel();
+    this.#settle?.cancel();
     this.#poll?.cancel();
     for (const directory of this.#directories.keys()) this.#unwatch(directory);
   }
@@ -117,11 +125,21 @@ class DirectoryWatcher implements FileWatcher {
     this.#poll = this.#timers.setTimeout(() => void this.#look().then(() => this.#pollLater()), this.#pollMs);
   }
 
-  /** A stream of events may put this off for ever; the poll goes on regardless. */
+  /** A look that is due already is not put off: a log file in the same directory would put it off for ever. */
   #lookLater(): void {
-    if (this.#closed) return;
-    this.#debounce?.cancel();
-    this.#debounce = this.#timers.setTimeout(() => void this.#look(), this.#debounceMs);
+    if (this.#closed || this.#debounce !== undefined || this.#settle !== undefined) return;
+    this.#debounce = this.#timers.setTimeout(() => {
+      this.#debounce = undefined;
+      void this.#look();
+    }, this.#debounceMs);
+  }
+
+  #settleLater(): void {
+    this.#settle?.cancel();
+    this.#settle = this.#timers.setTimeout(() => {
+      this.#settle = undefined;
+      void this.#look();
+    }, this.#settleMs);
   }
 
   async #look(): Promise<void> {
@@ -145,14 +163,18 @@ class DirectoryWatcher implements FileWatcher {
     const digests = new Map(files.map((file) => [file, seen.get(file)?.digest ?? ""]));
     if (files.every((file) => digests.get(file) === this.#announced.get(file))) {
       this.#candidate = undefined;
+      this.#settle?.cancel();
+      this.#settle = undefined;
       return;
     }
     const candidate = JSON.stringify([...digests]);
     if (candidate !== this.#candidate) {
       this.#candidate = candidate;
-      this.#lookLater();
+      this.#settleLater();
       return;
     }
+    // A poll may look in between; two looks must agree that are far enough apart.
+    if (this.#settle !== undefined) return;
     this.#candidate = undefined;
     this.#announced = digests;
     this.#onChange();

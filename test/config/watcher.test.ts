@@ -167,6 +167,38 @@ describe("watchFiles()", () => {
     expect(changes.count).toBe(1);
   });
 
+  test("watchFiles() reports a change beside a log file that is written to all the time, without the poll", async () => {
+    const path = join(directory, "keys.yaml");
+    await writeFile(path, "v0");
+    const { changes } = await startWatching([path]);
+    const noise = setInterval(() => void appendFile(join(directory, "app.log"), "a line\n"), 5);
+    await writeFile(path, "v1");
+    await changes.reach(1).finally(() => clearInterval(noise));
+    expect(changes.count).toBe(1);
+  });
+
+  test("watchFiles() waits for the end of a file that is written piece by piece, however often it looks", async () => {
+    const path = join(directory, "keys.yaml");
+    await writeFile(path, "v0");
+    let seen = "";
+    const settled = new Promise<void>((resolve) => {
+      const known = new Map([[path, digestOfContent(Buffer.from("v0"))]]);
+      const { timers } = createTimers();
+      const onChange = () =>
+        void readFile(path, "utf8")
+          .then((text) => (seen ||= text))
+          .then(() => resolve());
+      watchers.push(watchFiles([path], onChange, { timers, debounceMs: 1, settleMs: 200, pollMs: 3, known }));
+    });
+    await truncate(path);
+    for (const piece of ["a", "b", "c", "d", "e"]) {
+      await appendFile(path, piece);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+    await settled;
+    expect(seen).toBe("abcde");
+  });
+
   test("watchFiles() reports a deletion, and the file's return with other content", async () => {
     const path = join(directory, "keys.yaml");
     await writeFile(path, "v0");

@@ -102,11 +102,16 @@ export interface Program {
 export const PROGRAM = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const DEADLINE_MS = 10_000;
 
-export async function startProgram(configFile: string, args: readonly string[] = []): Promise<Program> {
+/** `under` is a command that prepares something and then becomes the program, such as `unshare`. */
+export async function startProgram(
+  configFile: string,
+  args: readonly string[] = [],
+  under: readonly string[] = [],
+): Promise<Program> {
   const fixed = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [PROGRAM, "serve", "--config", configFile, ...fixed, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const serve = [process.execPath, PROGRAM, "serve", "--config", configFile, ...fixed, ...args];
+  const [command = "", ...options] = [...under, ...serve];
+  const child = spawn(command, options, { stdio: ["ignore", "pipe", "pipe"] });
   const lines: LogLine[] = [];
   const waiting = new Set<() => void>();
   let stderr = "";
