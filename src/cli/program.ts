@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import { checkCommand } from "./check.ts";
 import { demoCommand } from "./demo.ts";
+import { diffCommand } from "./diff.ts";
 import { explainCommand } from "./explain.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
 import { initCommand } from "./init.ts";
@@ -18,6 +19,7 @@ const COMMANDS = [
   serveCommand,
   keysCommand,
   explainCommand,
+  diffCommand,
   schemaCommand,
   healthcheckCommand,
 ];

@@ -50,10 +50,7 @@ export const keyRecord = z
       .optional()
       .describe("Whether the key may be used: active (the default), suspended for a while, or revoked for good"),
     readOnly: z.boolean().optional().describe("Test mode: only GET, HEAD and OPTIONS pass. False by default"),
-    rotatedTo: z
-      .string()
-      .optional()
-      .describe("Id of the key that replaced this one; written when a key is rotated"),
+    rotatedTo: z.string().optional().describe("Id of the key that replaced this one; written when a key is rotated"),
     metadata: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
       .optional()

@@ -75,7 +75,7 @@ export function decide(
 }
 
 // RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
-const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+export const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
@@ -178,7 +178,8 @@ function denyFailure(
   return deny("failures_exceeded", { route, retryAfterSeconds: taken.kind === "denied" ? taken.retryAfterSeconds : 1 });
 }
 
-function findMissingScopes(
+/** The scopes a key lacks for this request; undefined when it has enough. */
+export function findMissingScopes(
   route: Route,
   key: Key,
   method: string,

@@ -1,0 +1,22 @@
+import type { Settings } from "./settings.ts";
+
+/** Names the settings around the policy that differ, as they stand in the file; never their values. */
+export function diffSettings(old: Settings, next: Settings): readonly string[] {
+  const names: readonly (readonly [name: string, pick: (settings: Settings) => unknown])[] = [
+    ["listen", ({ listen }) => ({ ...listen, trustedProxies: listen.trustedProxies?.ranges })],
+    ["upstream", ({ upstream }) => upstream],
+    ["admin", ({ admin }) => admin],
+    ["limits.headers", ({ limitHeaders }) => limitHeaders],
+    ["denials", ({ denials }) => denials],
+    ["identity", ({ identity }) => identity],
+    ["management", ({ operations }) => [...operations].map(([route, operation]) => [route.match, operation])],
+    ["reload", ({ reload }) => reload],
+    ["drain", ({ drain }) => drain],
+    ["log", ({ log }) => log],
+  ];
+  return names.filter(([, pick]) => toText(pick(old)) !== toText(pick(next))).map(([name]) => name);
+}
+
+function toText(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => (inner instanceof Map ? [...inner] : inner)) ?? "";
+}
