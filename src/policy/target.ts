@@ -104,7 +104,8 @@ function decodeNeeded(raw: string): string {
 
 // Tomcat and others cut parameters off before they resolve dots, so `..;x=1` is a dot segment too. What
 // splits at %2F or ends the path at %3F sees one in `a%2F..` and `..%3F`, even where the rules allow these.
-const DOT_SEGMENT = /(?:^|[/\\])\.{1,2}(?:[/\\;?#]|$)/;
+// Windows ignores blanks and the name of a stream after it, as in `..%20` and `..::$DATA`.
+const DOT_SEGMENT = /(?:^|[/\\])\.{1,2} *(?:[/\\;?#:]|$)/;
 
 function judgeSegment(decoded: string, rules: PathRules): string | undefined {
   if (decoded.includes("\\")) return "the path holds a backslash";
