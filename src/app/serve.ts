@@ -61,7 +61,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   if (first.kind === "rejected") return first;
 
   const log = options.createLog(first.configuration);
-  const inForce = putInForce(first.configuration);
+  const inForce = putInForce(first.configuration, clock.now());
   const settings = () => inForce.generation.configuration.settings;
   const verifier = createBcryptVerifier(workerUrl());
   try {
@@ -81,7 +81,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       clock,
       guard: (next, current) => guardReload(next, current, options.configFile, letOthersRun),
       takeUp: (next) => {
-        replaceInForce(inForce, next);
+        replaceInForce(inForce, next, clock.now());
         endUnusable(inForce, clock);
         listener.retune(next.settings.listen);
       },
@@ -143,6 +143,7 @@ function createBackend(inForce: InForce, reloader: Reloader, metrics: Metrics): 
       detail: {
         status: inForce.draining ? "draining" : "ready",
         revision: inForce.generation.configuration.policy.revision,
+        since: new Date(inForce.sinceMs).toISOString(),
         lastReload: reloader.lastReload(),
       },
     }),

@@ -12,7 +12,7 @@ export interface Probe {
 
 export type FoundProbe = Probe | { readonly kind: "problem"; readonly problem: string };
 
-interface ProbeFlags {
+export interface ProbeFlags {
   readonly config?: string;
   readonly admin?: string;
   readonly url?: string;
@@ -87,14 +87,16 @@ export function askHealth({ url, socketPath }: Probe, timeoutMs: number): Promis
     );
     request.on("error", (error) => {
       resolve(
-        error.name === "AbortError" ? `${where} did not answer within ${timeoutMs} ms` : `${where}: ${describe(error)}`,
+        error.name === "AbortError"
+          ? `${where} did not answer within ${timeoutMs} ms`
+          : `${where}: ${describeFailure(error)}`,
       );
     });
   });
 }
 
 /** A name with several addresses fails with one error for each, and no message of its own. */
-function describe(error: Error): string {
+export function describeFailure(error: Error): string {
   if (error instanceof AggregateError) return error.errors.map(String).join("; ");
   return error.message;
 }

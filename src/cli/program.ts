@@ -9,6 +9,7 @@ import { initCommand } from "./init.ts";
 import { keysCommand } from "./keys.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 // In the order in which somebody new meets them.
@@ -20,6 +21,7 @@ const COMMANDS = [
   keysCommand,
   explainCommand,
   diffCommand,
+  statusCommand,
   schemaCommand,
   healthcheckCommand,
 ];

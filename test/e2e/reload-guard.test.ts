@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { run } from "../cli/run.ts";
 import {
   createFolder,
   type Folder,
@@ -48,6 +49,9 @@ describe("the built program, when a reload removes most keys", () => {
     const text = JSON.stringify(refused["diagnostics"]);
     expect(text).toContain("removes 5 of 6 keys");
     expect(await statusOf(5)).toBe(200);
+    const admin = `127.0.0.1:${program.adminPort}`;
+    const status = await run(["status", "--admin", admin]);
+    expect(status).toMatchObject({ code: 1, out: expect.stringContaining("removes 5 of 6 keys") });
 
     const line = /reload: \{ confirm: removal-[0-9a-f]{12} \}/.exec(text)?.[0] ?? "";
     await folder.write("latchkey.yaml", main(`${line}\n`));
@@ -55,5 +59,6 @@ describe("the built program, when a reload removes most keys", () => {
     expect(JSON.stringify(taken["changes"])).toContain("5 keys removed");
     expect(await statusOf(5)).toBe(401);
     expect(await statusOf(0)).toBe(200);
+    expect(await run(["status", "--admin", admin])).toMatchObject({ code: 0, out: expect.stringMatching(/^ready, /) });
   });
 });

@@ -1,0 +1,79 @@
+import * as z from "zod";
+import { type Diagnostic, formatDiagnostics } from "../config/diagnostics.ts";
+import { createPaint } from "./paint.ts";
+
+const diagnostic = z.object({
+  severity: z.enum(["error", "warning"]),
+  file: z.string(),
+  line: z.number(),
+  column: z.number(),
+  path: z.string(),
+  message: z.string(),
+  fix: z.string().optional(),
+});
+
+const outcome = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("swapped"), revision: z.string(), previous: z.string() }),
+  z.object({ kind: z.literal("unchanged") }),
+  z.object({ kind: z.literal("rejected"), diagnostics: z.array(diagnostic) }),
+]);
+
+const status = z.object({
+  status: z.string(),
+  revision: z.string(),
+  since: z.string(),
+  lastReload: z.object({ atMs: z.number(), outcome }).optional(),
+});
+
+/** What `GET /readyz` says, as far as this command shows it. */
+export type Status = z.infer<typeof status>;
+
+export function parseStatus(body: unknown): Status | undefined {
+  return status.safeParse(body).data;
+}
+
+/** Whether requests are taken, by the policy that the files say. */
+export function isGood({ status: state, lastReload }: Status): boolean {
+  return state === "ready" && lastReload?.outcome.kind !== "rejected";
+}
+
+export function formatStatus(shown: Status, nowMs: number, colour: boolean): string {
+  const paint = createPaint(colour);
+  const state = shown.status === "ready" ? paint.green("ready") : paint.yellow(shown.status);
+  const since = `since ${shown.since} (${formatAge(nowMs - Date.parse(shown.since))} ago)`;
+  const lines = [`${state}, revision ${paint.bold(shown.revision)} ${since}`];
+  const { lastReload } = shown;
+  if (lastReload === undefined) return `${[...lines, "no reload since the start"].join("\n")}\n`;
+  const at = `${new Date(lastReload.atMs).toISOString()} (${formatAge(nowMs - lastReload.atMs)} ago)`;
+  switch (lastReload.outcome.kind) {
+    case "swapped":
+      lines.push(`last reload ${at}: taken up, in place of revision ${lastReload.outcome.previous}`);
+      break;
+    case "unchanged":
+      lines.push(`last reload ${at}: nothing to take up, the files are the policy in force`);
+      break;
+    case "rejected":
+      lines.push(`last reload ${at}: ${paint.red("rejected")}, the last good policy stays`, "");
+      lines.push(formatDiagnostics(lastReload.outcome.diagnostics.map(toDiagnostic), { color: colour }));
+      break;
+    default:
+      lastReload.outcome satisfies never;
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function toDiagnostic({ fix, ...rest }: z.infer<typeof diagnostic>): Diagnostic {
+  return fix === undefined ? rest : { ...rest, fix };
+}
+
+const UNITS: readonly (readonly [name: string, ms: number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+];
+
+/** An age in its largest unit; clocks of two machines may differ, so nothing is older than now. */
+function formatAge(ms: number): string {
+  const [name, unitMs] = UNITS.find(([, size]) => ms >= size) ?? ["s", 1000];
+  return `${Math.max(0, Math.floor(ms / unitMs))} ${name}`;
+}
