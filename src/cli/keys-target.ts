@@ -70,7 +70,7 @@ export function withFile(io: SourceIo, path: string, text: string, mode: number)
   return {
     ...io,
     stat: async (asked) =>
-      asked === path ? { size: bytes.byteLength, mode, isFile: true, isDirectory: false } : io.stat(asked),
+      asked === path ? { size: bytes.byteLength, mode, isFile: true, isDirectory: false, version: "" } : io.stat(asked),
     readFile: async (asked) => (asked === path ? bytes : io.readFile(asked)),
     readDirectory: async (asked) => {
       const names = await io.readDirectory(asked);

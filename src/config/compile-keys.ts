@@ -1,23 +1,19 @@
+import type { KeyObject } from "node:crypto";
 import type { Limit } from "../policy/bucket.ts";
 import { type KeyDigest, parseDigest } from "../policy/digest.ts";
-import type { Key, KeyIndex } from "../policy/key.ts";
+import { createKeyIndexBuilder, type Key, type KeyIndex } from "../policy/key.ts";
 import { type KeyFormat, matchKeyFormat } from "../policy/key-format.ts";
 import type { NetworkSet } from "../policy/network.ts";
-import { compileGrants, type Grants, isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
+import type { Source } from "../policy/route.ts";
+import { compileGrants, isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { compileLimits, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileRanges } from "./compile-networks.ts";
 import { checkScope } from "./compile-routes.ts";
-import type { Diagnostic, Path } from "./diagnostics.ts";
-import type { Document } from "./document.ts";
+import type { Path } from "./diagnostics.ts";
 import type { WrittenKey } from "./key-schema.ts";
-import { createReport, type Report } from "./report.ts";
+import type { RecordBatch } from "./record-batch.ts";
+import { createReport, type Findings, type Report } from "./report.ts";
 import { parseInstant, quote, type Rate } from "./values.ts";
-
-/** The records of one document, already validated; they stand under its top-level `keys`. */
-export interface RecordList {
-  readonly document: Document;
-  readonly records: readonly WrittenKey[];
-}
 
 /** What the main file says that a record is read against. */
 export interface KeyContext {
@@ -27,36 +23,58 @@ export interface KeyContext {
   /** Whether the main file names a pepper, readable or not. */
   readonly hasPepper: boolean;
   readonly formats: readonly KeyFormat[];
+  readonly pepper: KeyObject | undefined;
 }
 
-/** Compiles every record of every file; records with errors are reported and left out. */
-export function compileKeyRecords(
-  lists: readonly RecordList[],
-  context: KeyContext,
-  found: Diagnostic[],
-): readonly Key[] {
-  const keys: Key[] = [];
+/** The index of keys as it grows. */
+export interface KeyCompiler {
+  /** Compiles records and indexes their keys; records with errors are reported and left out. */
+  readonly add: (batch: RecordBatch) => void;
+  readonly keys: KeyIndex;
+  /** Where the record of each of `keys.all` stands in the list of its file. */
+  readonly positions: readonly number[];
+}
+
+export function createKeyCompiler(context: KeyContext, found: Findings): KeyCompiler {
+  const builder = createKeyIndexBuilder(context.pepper);
+  const positions: number[] = [];
   const memo = createMemo();
-  for (const { document, records } of lists) {
-    const report = createReport(document, found);
-    for (const [index, record] of records.entries()) {
-      const key = compileRecord(record, index, document, context, memo, report);
-      if (key !== undefined) keys.push(key);
-    }
-  }
-  return keys;
+  return {
+    add: ({ file, start, records, lines }) => {
+      const report = createReport(file, found);
+      for (const [offset, record] of records.entries()) {
+        const index = start + offset;
+        const key = compileRecord(record, index, { file, line: lines[offset] ?? 0 }, context, memo, report);
+        if (key === undefined) continue;
+        checkDuplicate(key, index, builder.index, memo, report);
+        builder.add(key);
+        positions.push(index);
+      }
+    },
+    keys: builder.index,
+    positions,
+  };
 }
 
 /** Most records say the same as many others; what that compiles to is shared, which is also what keeps them small. */
 interface Memo {
-  readonly grants: Map<string, Grants>;
+  readonly grants: Map<string, Pick<Key, "scopes" | "grants">>;
   readonly limits: Map<string, readonly Limit[]>;
   readonly networks: Map<string, NetworkSet | undefined>;
   readonly judgedScopes: Set<string>;
+  readonly tenants: Map<string, string>;
+  readonly bcrypt: Map<string, Source>;
 }
 
 function createMemo(): Memo {
-  return { grants: new Map(), limits: new Map(), networks: new Map(), judgedScopes: new Set() };
+  return {
+    grants: new Map(),
+    limits: new Map(),
+    networks: new Map(),
+    judgedScopes: new Set(),
+    tenants: new Map(),
+    bcrypt: new Map(),
+  };
 }
 
 function remember<T>(cache: Map<string, T>, name: string, make: () => T): T {
@@ -70,12 +88,13 @@ function remember<T>(cache: Map<string, T>, name: string, make: () => T): T {
 /** The path to a field of the record at hand. */
 type PathTo = (...rest: readonly (string | number)[]) => Path;
 
+const NO_SCOPES: readonly string[] = [];
 const NO_METADATA: ReadonlyMap<string, string> = new Map();
 
 function compileRecord(
   record: WrittenKey,
   index: number,
-  document: Document,
+  source: Source,
   context: KeyContext,
   memo: Memo,
   report: Report,
@@ -84,8 +103,8 @@ function compileRecord(
   const at: PathTo = (...rest) => ["keys", index, ...rest];
   const digest = compileDigest(record, context, report, at);
   checkTexts(record, context.formats, report, at);
-  const scopes = typeof record.scopes === "string" ? [record.scopes] : (record.scopes ?? []);
-  const grants = compileScopes(scopes, context.catalogue, memo, report, at);
+  const written = typeof record.scopes === "string" ? [record.scopes] : (record.scopes ?? NO_SCOPES);
+  const { scopes, grants } = compileScopes(written, context.catalogue, memo, report, at);
   const limits = compileKeyLimits(record.limits, context, memo, report, at);
   const networks = compileKeyNetworks(record.allowIps, memo, report, at);
   const notBeforeMs = compileInstant(record.notBefore, "notBefore", report, at);
@@ -97,7 +116,7 @@ function compileRecord(
   return {
     id: record.id,
     name: record.name,
-    tenant: record.tenant,
+    tenant: record.tenant && remember(memo.tenants, record.tenant, () => record.tenant ?? ""),
     digest,
     prefix: record.prefix,
     scopes,
@@ -113,7 +132,7 @@ function compileRecord(
       record.metadata === undefined
         ? NO_METADATA
         : new Map(Object.entries(record.metadata).map(([name, value]) => [name, String(value)])),
-    source: { file: document.file, line: document.recordLine(index) },
+    source,
   };
 }
 
@@ -187,7 +206,7 @@ function compileScopes(
   memo: Memo,
   report: Report,
   at: PathTo,
-): Grants {
+): Pick<Key, "scopes" | "grants"> {
   for (let index = 0; index < scopes.length; index += 1) {
     const scope = scopes[index] ?? "";
     if (memo.judgedScopes.has(scope)) continue;
@@ -197,7 +216,10 @@ function compileScopes(
       checkScope(scope, catalogue, (message, fix) => report.warning(at("scopes", index), message, fix));
     } else memo.judgedScopes.add(scope);
   }
-  return remember(memo.grants, scopes.join("\n"), () => compileGrants(scopes, catalogue ?? new Map()));
+  return remember(memo.grants, scopes.join("\n"), () => ({
+    scopes,
+    grants: compileGrants(scopes, catalogue ?? new Map()),
+  }));
 }
 
 function compileKeyLimits(
@@ -253,57 +275,25 @@ function compileInstant(
   return undefined;
 }
 
-/**
- * Two records with one id would share buckets and hide one another; two with one digest are one credential.
- * The index has counted both already, so records are gone through again only when something stands twice.
- */
-export function checkDuplicates(lists: readonly RecordList[], index: KeyIndex, found: Diagnostic[]): void {
-  const slow = index.all.flatMap(({ digest }) => (digest.kind === "bcrypt" ? [digest.text] : []));
-  const digests = index.bySha256.size + index.byHmac.size + new Set(slow).size;
-  if (index.byId.size === index.all.length && digests === index.all.length) return;
-  const ids = new Map<string, string>();
-  const hashes = new Map<string, string>();
-  for (const { document, records } of lists) {
-    const report = createReport(document, found);
-    for (const [position, { id, hash }] of records.entries()) {
-      const place = `${document.file}:${document.recordLine(position)}`;
-      // Hex ignores case, bcrypt's text does not.
-      const digest = hash.startsWith("$") ? hash : hash.toLowerCase();
-      const sameId = ids.get(id);
-      const sameHash = hashes.get(digest);
-      if (sameId !== undefined)
-        report.error(["keys", position, "id"], `The id ${quote(id)} stands already at ${sameId}`);
-      else if (sameHash !== undefined) {
-        report.error(["keys", position, "hash"], `The same digest stands already at ${sameHash}`);
-      }
-      ids.set(id, place);
-      hashes.set(digest, place);
-    }
+/** Two records with one id would share buckets and hide one another; two with one digest are one credential. */
+function checkDuplicate(key: Key, index: number, known: KeyIndex, memo: Memo, report: Report): void {
+  const sameId = known.byId.get(key.id);
+  if (sameId !== undefined) {
+    report.error(["keys", index, "id"], `The id ${quote(key.id)} stands already at ${toPlace(sameId.source)}`);
   }
+  const sameDigest = findSameDigest(key, known, memo);
+  if (sameId !== undefined || sameDigest === undefined) return;
+  report.error(["keys", index, "hash"], `The same digest stands already at ${toPlace(sameDigest)}`);
 }
 
-// Each request with a credential of that prefix may cost one slow hash for every record that has it.
-const MAX_SLOW_PER_PREFIX = 8;
+function findSameDigest({ digest, source }: Key, known: KeyIndex, memo: Memo): Source | undefined {
+  if (digest.kind === "sha256") return known.bySha256.get(digest.hex)?.source;
+  if (digest.kind === "hmac-sha256") return known.byHmac.get(digest.hex)?.source;
+  const same = memo.bcrypt.get(digest.text);
+  memo.bcrypt.set(digest.text, source);
+  return same;
+}
 
-/** Says of prefixes that too many slow-hashed records begin with. */
-export function checkSlowPrefixes(lists: readonly RecordList[], index: KeyIndex, found: Diagnostic[]): void {
-  const crowded = new Map<string, number>();
-  for (const prefix of index.slowByPrefix.keys()) {
-    let count = 0;
-    for (const [other, keys] of index.slowByPrefix) if (prefix.startsWith(other)) count += keys.length;
-    if (count > MAX_SLOW_PER_PREFIX) crowded.set(prefix, count);
-  }
-  if (crowded.size === 0) return;
-  for (const { document, records } of lists) {
-    for (const [position, { prefix, hash }] of records.entries()) {
-      const count = prefix === undefined || !hash.startsWith("$") ? undefined : crowded.get(prefix);
-      if (prefix === undefined || count === undefined) continue;
-      crowded.delete(prefix);
-      createReport(document, found).error(
-        ["keys", position, "prefix"],
-        `${count} bcrypt records fit the prefix ${quote(prefix)}; expected at most ${MAX_SLOW_PER_PREFIX}, as each costs a slow hash`,
-        "Give each record a longer prefix of its key",
-      );
-    }
-  }
+function toPlace({ file, line }: Source): string {
+  return `${file}:${line}`;
 }

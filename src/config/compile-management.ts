@@ -1,7 +1,7 @@
 import { parseRoutePattern, type Route } from "../policy/route.ts";
 import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkScope } from "./compile-routes.ts";
-import type { Document } from "./document.ts";
+import type { MainLines } from "./main-lines.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { KeyOperation } from "./settings.ts";
@@ -11,7 +11,7 @@ import { quote } from "./values.ts";
 export function compileManagement(
   { management, paths }: Main,
   catalogue: ScopeCatalogue | undefined,
-  document: Document,
+  { file, management: line }: MainLines,
   report: Report,
 ): ReadonlyMap<Route, KeyOperation> {
   const operations = new Map<Route, KeyOperation>();
@@ -32,8 +32,7 @@ export function compileManagement(
       report.error(["management", "path"], parsed.problem);
       continue;
     }
-    const source = { file: document.file, line: document.locate(["management"], "value")?.line ?? 0 };
-    operations.set(toRoute(match, parsed.pattern, scope, source), operation);
+    operations.set(toRoute(match, parsed.pattern, scope, { file, line }), operation);
   }
   return operations;
 }

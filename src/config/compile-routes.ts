@@ -12,7 +12,7 @@ import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { compileLimits, smallestCapacity } from "./compile-limits.ts";
 import { compileRanges } from "./compile-networks.ts";
 import { findNearest, type Path } from "./diagnostics.ts";
-import type { Document } from "./document.ts";
+import type { MainLines } from "./main-lines.ts";
 import type { Report } from "./report.ts";
 import type { Main, WrittenRoute } from "./schema.ts";
 import { quote } from "./values.ts";
@@ -21,7 +21,7 @@ import { quote } from "./values.ts";
 export function compileRouteList(
   main: Main,
   catalogue: ScopeCatalogue | undefined,
-  document: Document,
+  lines: MainLines,
   report: Report,
 ): readonly Route[] {
   return main.routes.flatMap((written, index) => {
@@ -42,7 +42,7 @@ export function compileRouteList(
       report.error([...path, "cost"], `Cost ${written.cost} is above what this route's own limits ever admit`);
     }
     const networks: NetworkSet | undefined = compileRanges(written.allowIps ?? [], report, [...path, "allowIps"]);
-    const source = { file: document.file, line: document.locate(path, "value")?.line ?? 0 };
+    const source = { file: lines.file, line: lines.routes[index] ?? 0 };
     const aliases = compileAliases(written.aliases, report, [...path, "aliases"]);
     const { cost, allowMethodOverride } = written;
     return [{ match, pattern, access, aliases, cost, limits, networks, allowMethodOverride, source }];

@@ -3,18 +3,18 @@ import { compileRanges } from "./compile-networks.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { LimitHeaders, ListenSettings, Settings, UpstreamSettings } from "./settings.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Surroundings } from "./snapshot.ts";
 
 /** Compiles everything around the policy that has no file of its own here. */
 export function compileSettings(
   main: Main,
-  snapshot: Snapshot,
+  around: Surroundings,
   report: Report,
 ): Omit<Settings, "denials" | "identity" | "operations"> {
   const { admin, reload, drain, log } = main;
   return {
-    listen: compileListen(main, snapshot, report),
-    upstream: compileUpstream(main, snapshot, report),
+    listen: compileListen(main, around, report),
+    upstream: compileUpstream(main, around, report),
     admin: admin && {
       address: admin.address,
       tokenSha256: admin.token?.slice("sha256:".length).toLowerCase(),
@@ -27,13 +27,13 @@ export function compileSettings(
   };
 }
 
-function compileListen({ listen }: Main, snapshot: Snapshot, report: Report): ListenSettings {
+function compileListen({ listen }: Main, around: Surroundings, report: Report): ListenSettings {
   const { tls, timeouts } = listen;
-  checkPem(tls?.cert, "CERTIFICATE", snapshot, report, ["listen", "tls", "cert"]);
-  checkPem(tls?.key, "PRIVATE KEY", snapshot, report, ["listen", "tls", "key"]);
+  checkPem(tls?.cert, "CERTIFICATE", around, report, ["listen", "tls", "cert"]);
+  checkPem(tls?.key, "PRIVATE KEY", around, report, ["listen", "tls", "key"]);
   return {
     address: listen.address,
-    tls: tls && { cert: resolve(snapshot.directory, tls.cert), key: resolve(snapshot.directory, tls.key) },
+    tls: tls && { cert: resolve(around.directory, tls.cert), key: resolve(around.directory, tls.key) },
     trustedProxies: compileRanges(listen.trustedProxies, report, ["listen", "trustedProxies"]),
     headersTimeoutMs: timeouts.headers,
     requestTimeoutMs: timeouts.request,
@@ -45,7 +45,7 @@ function compileListen({ listen }: Main, snapshot: Snapshot, report: Report): Li
   };
 }
 
-function compileUpstream({ upstream }: Main, snapshot: Snapshot, report: Report): UpstreamSettings {
+function compileUpstream({ upstream }: Main, around: Surroundings, report: Report): UpstreamSettings {
   const { url, ca, timeouts, maxConnections, maxQueue } = upstream;
   if (url === undefined) {
     report.error(
@@ -54,14 +54,14 @@ function compileUpstream({ upstream }: Main, snapshot: Snapshot, report: Report)
       "Write `upstream: http://127.0.0.1:3000`, or pass --upstream or LATCHKEY_UPSTREAM",
     );
   }
-  checkPem(ca, "CERTIFICATE", snapshot, report, ["upstream", "ca"]);
+  checkPem(ca, "CERTIFICATE", around, report, ["upstream", "ca"]);
   if (ca !== undefined && url?.origin.startsWith("http://")) {
     report.warning(["upstream", "ca"], "The upstream is not https, so its certificate is never checked");
   }
   return {
     origin: url?.origin ?? "",
     socketPath: url?.socketPath,
-    ca: ca === undefined ? undefined : snapshot.referenced.get(`file:${ca}`),
+    ca: ca === undefined ? undefined : around.referenced.get(`file:${ca}`),
     connectTimeoutMs: timeouts.connect,
     responseTimeoutMs: timeouts.response,
     idleTimeoutMs: timeouts.idle,
@@ -73,11 +73,11 @@ function compileUpstream({ upstream }: Main, snapshot: Snapshot, report: Report)
 function checkPem(
   name: string | undefined,
   block: "CERTIFICATE" | "PRIVATE KEY",
-  snapshot: Snapshot,
+  around: Surroundings,
   report: Report,
   path: readonly string[],
 ): void {
-  const text = name === undefined ? undefined : snapshot.referenced.get(`file:${name}`);
+  const text = name === undefined ? undefined : around.referenced.get(`file:${name}`);
   // A file that could not be read was reported where it was read.
   if (text === undefined || new RegExp(`-----BEGIN (?:[A-Z0-9]+ )*${block}-----`).test(text)) return;
   report.error(path, `The file holds no PEM block "BEGIN ${block}"`);

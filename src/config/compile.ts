@@ -2,82 +2,95 @@ import type { KeyObject } from "node:crypto";
 import type { Limit } from "../policy/bucket.ts";
 import { type CredentialRules, foldParameter } from "../policy/credential.ts";
 import { createPepper } from "../policy/digest.ts";
-import { compileKeys } from "../policy/key.ts";
 import { type KeyFormat, MIN_SECRET_BITS, parseKeyFormat } from "../policy/key-format.ts";
 import { compileRoutes } from "../policy/route.ts";
 import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkSegment, compileDenials } from "./compile-denials.ts";
 import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
-import { checkDuplicates, checkSlowPrefixes, compileKeyRecords, type RecordList } from "./compile-keys.ts";
+import { createKeyCompiler } from "./compile-keys.ts";
 import { compileLimits, compileRate, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileManagement } from "./compile-management.ts";
 import { compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
-import { type Diagnostic, findNearest } from "./diagnostics.ts";
-import type { Document } from "./document.ts";
+import { findNearest } from "./diagnostics.ts";
 import { lintPolicy } from "./lint.ts";
-import { createReport, type Report } from "./report.ts";
+import type { MainLines } from "./main-lines.ts";
+import type { RecordBatch } from "./record-batch.ts";
+import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { Configuration } from "./settings.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { checkSlowPrefixes } from "./slow-prefixes.ts";
+import type { Surroundings } from "./snapshot.ts";
+import type { Stepwise } from "./stepwise.ts";
 import { type Rate, toLimit } from "./values.ts";
 
-/** Everything a configuration is compiled from, each part valid by itself. */
+/** Everything a configuration is compiled from but its key records. Plain data, so that it can come from another thread. */
 export interface CompileInput {
   readonly main: Main;
-  readonly document: Document;
-  readonly lists: readonly RecordList[];
-  readonly snapshot: Snapshot;
+  readonly lines: MainLines;
+  readonly around: Surroundings;
   readonly revision: string;
   readonly nowMs: number | undefined;
   /** Whether parts that were invalid by themselves were left out, so that only further errors are wanted. */
   readonly isPartial: boolean;
 }
 
+/** A compilation under way. Nothing it does in one go takes longer than a few milliseconds. */
+export interface Compilation {
+  /** Takes the next records; those of a hundred thousand keys come one batch after another. */
+  readonly add: (batch: RecordBatch) => void;
+  readonly finish: () => Stepwise<Configuration>;
+}
+
 /** Compiles policy and settings. Whatever only shows when parts meet is added to `found`; with an error there, discard the result. */
-export function compileConfiguration(input: CompileInput, found: Diagnostic[]): Configuration {
-  const { main, document, lists, snapshot } = input;
-  const report = createReport(document, found);
+export function beginCompilation(input: CompileInput, found: Findings): Compilation {
+  const { main, lines, around } = input;
+  const report = createReport(lines.file, found);
   const formats = compileFormats(main, report);
   const segments = choicesOf(formats);
   const catalogue = compileCatalogue(main, report);
-  const routes = compileRouteList(main, catalogue, document, report);
-  const operations = compileManagement(main, catalogue, document, report);
+  const routes = compileRouteList(main, catalogue, lines, report);
+  const operations = compileManagement(main, catalogue, lines, report);
   const max = main.limits.max === undefined ? undefined : compileRate(main.limits.max, report, ["limits", "max"]);
   const defaultLimits = compileDefaultLimits(main, max, report);
   const hasPepper = main.hashing.pepper !== undefined;
-  const keys = compileKeyRecords(lists, { catalogue, defaultLimits, max, hasPepper, formats }, found);
-  const index = compileKeys(keys, compilePepper(main, snapshot, report));
-  checkDuplicates(lists, index, found);
-  checkSlowPrefixes(lists, index, found);
-  if (!input.isPartial)
-    lintPolicy(
-      { main, document, lists, snapshot, routes, keys: index, formats, defaultLimits, nowMs: input.nowMs },
-      found,
-    );
-  const segmentNames = new Set(segments.keys());
-  const signingKey = main.identity.assertion && snapshot.referenced.get(`file:${main.identity.assertion.key}`);
-  return {
-    policy: {
-      revision: input.revision,
-      httpsRequired: main.listen.https === "required",
-      paths: main.paths,
-      // The operations come first: a catch-all for the app must not swallow them.
-      routes: compileRoutes([...operations.keys(), ...routes]),
-      credentials: compileCredentials(main, report),
-      keyFormats: formats,
-      accept: compileAccept(main, segments, report),
-      keys: index,
-      actions: compileActions(main),
-      failureLimit: compileFailureLimit(main, report),
-    },
-    settings: {
-      ...compileSettings(main, snapshot, report),
-      operations,
-      denials: compileDenials(main, segmentNames, report),
-      identity: compileIdentity(main, signingKey, segmentNames, report),
-    },
-  };
+  const pepper = compilePepper(main, around, report);
+  const compiler = createKeyCompiler({ catalogue, defaultLimits, max, hasPepper, formats, pepper }, found);
+  function* finish(): Stepwise<Configuration> {
+    const { keys } = compiler;
+    yield;
+    yield* checkSlowPrefixes(compiler, found);
+    if (!input.isPartial) {
+      yield* lintPolicy(
+        { main, mainFile: lines.file, around, routes, compiler, formats, defaultLimits, nowMs: input.nowMs },
+        found,
+      );
+    }
+    const segmentNames = new Set(segments.keys());
+    const signingKey = main.identity.assertion && around.referenced.get(`file:${main.identity.assertion.key}`);
+    return {
+      policy: {
+        revision: input.revision,
+        httpsRequired: main.listen.https === "required",
+        paths: main.paths,
+        // The operations come first: a catch-all for the app must not swallow them.
+        routes: compileRoutes([...operations.keys(), ...routes]),
+        credentials: compileCredentials(main, report),
+        keyFormats: formats,
+        accept: compileAccept(main, segments, report),
+        keys,
+        actions: compileActions(main),
+        failureLimit: compileFailureLimit(main, report),
+      },
+      settings: {
+        ...compileSettings(main, around, report),
+        operations,
+        denials: compileDenials(main, segmentNames, report),
+        identity: compileIdentity(main, signingKey, segmentNames, report),
+      },
+    };
+  }
+  return { add: compiler.add, finish };
 }
 
 function compileFormats(main: Main, report: Report): readonly KeyFormat[] {
@@ -171,12 +184,12 @@ function compileFailureLimit(main: Main, report: Report): Limit | undefined {
 // What hashcat does to an eight-character pepper in a minute it cannot do to sixteen.
 const MIN_PEPPER_BYTES = 16;
 
-function compilePepper(main: Main, snapshot: Snapshot, report: Report): KeyObject | undefined {
+function compilePepper(main: Main, around: Surroundings, report: Report): KeyObject | undefined {
   const pepper = main.hashing.pepper;
   if (pepper === undefined) return undefined;
   const name = "file" in pepper ? `file:${pepper.file}` : `env:${pepper.env}`;
   // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
-  const text = snapshot.referenced.get(name)?.replace(/\r?\n$/, "");
+  const text = around.referenced.get(name)?.replace(/\r?\n$/, "");
   if (text === undefined) return undefined;
   const bytes = Buffer.from(text, "utf8");
   if (bytes.byteLength < MIN_PEPPER_BYTES) {

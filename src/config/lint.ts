@@ -1,40 +1,42 @@
 import type { Limit } from "../policy/bucket.ts";
-import type { Key, KeyIndex } from "../policy/key.ts";
+import type { Key } from "../policy/key.ts";
 import type { KeyFormat } from "../policy/key-format.ts";
 import type { Route } from "../policy/route.ts";
 import { type Grants, grantsScope } from "../policy/scope.ts";
-import type { RecordList } from "./compile-keys.ts";
+import type { KeyCompiler } from "./compile-keys.ts";
 import { smallestCapacity } from "./compile-limits.ts";
-import type { Diagnostic } from "./diagnostics.ts";
-import type { Document } from "./document.ts";
 import { findShadowed } from "./lint-routes.ts";
-import { createReport, type Report } from "./report.ts";
+import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Surroundings } from "./snapshot.ts";
+import type { Stepwise } from "./stepwise.ts";
 import { quote } from "./values.ts";
 
 /** What the lint rules look at: parts that are each valid, but perhaps not what was meant together. */
 export interface LintInput {
   readonly main: Main;
-  readonly document: Document;
-  readonly lists: readonly RecordList[];
-  readonly snapshot: Snapshot;
+  readonly mainFile: string;
+  readonly around: Surroundings;
   readonly routes: readonly Route[];
-  readonly keys: KeyIndex;
+  readonly compiler: Pick<KeyCompiler, "keys" | "positions">;
   readonly formats: readonly KeyFormat[];
   readonly defaultLimits: readonly Limit[];
   /** Undefined: nothing is said of expiry. */
   readonly nowMs: number | undefined;
 }
 
+// About two milliseconds of looking at keys.
+const SLICE = 2_000;
+
 /** Adds what can never have been meant, as errors, and what is most likely a slip, as warnings. */
-export function lintPolicy(input: LintInput, found: Diagnostic[]): void {
-  const report = createReport(input.document, found);
+export function* lintPolicy(input: LintInput, found: Findings): Stepwise<void> {
+  const report = createReport(input.mainFile, found);
   lintRoutes(input, report);
   lintCosts(input, report);
   lintAdmin(input, report);
-  lintPrefixes(input, found);
-  lintKeys(input, found);
+  yield;
+  yield* lintPrefixes(input, found);
+  yield* lintKeys(input, found);
   lintModes(input, found);
 }
 
@@ -71,64 +73,72 @@ function lintAdmin({ main }: LintInput, report: Report): void {
 }
 
 /** A bcrypt record whose prefix no format begins with is never looked at. */
-function lintPrefixes({ lists, formats }: LintInput, found: Diagnostic[]): void {
+function* lintPrefixes({ compiler: { keys, positions }, formats }: LintInput, found: Findings): Stepwise<void> {
   const starts = formats.map(({ prefix }) => prefix);
-  if (starts.length === 0) return;
-  for (const { document, records } of lists) {
-    for (const [index, { prefix, hash }] of records.entries()) {
-      if (prefix === undefined || !hash.startsWith("$")) continue;
-      if (starts.some((start) => start.startsWith(prefix) || prefix.startsWith(start))) continue;
-      createReport(document, found).warning(
-        ["keys", index, "prefix"],
-        `No key format begins with ${quote(prefix)}, so this key can never match`,
-      );
-    }
+  if (starts.length === 0 || keys.slowByPrefix.size === 0) return;
+  for (const [at, { prefix, digest, source }] of keys.all.entries()) {
+    if (at % SLICE === 0) yield;
+    if (prefix === undefined || digest.kind !== "bcrypt") continue;
+    if (starts.some((start) => start.startsWith(prefix) || prefix.startsWith(start))) continue;
+    createReport(source.file, found).warning(
+      ["keys", positions[at] ?? 0, "prefix"],
+      `No key format begins with ${quote(prefix)}, so this key can never match`,
+    );
   }
 }
 
-function lintKeys(input: LintInput, found: Diagnostic[]): void {
-  const { lists, keys, nowMs, routes } = input;
+function* lintKeys(input: LintInput, found: Findings): Stepwise<void> {
+  const { compiler, nowMs, routes } = input;
+  const { keys, positions } = compiler;
   const reach = createReach(routes);
   const costliest = Math.max(1, ...routes.map(({ cost }) => cost));
-  let position = 0;
-  for (const { document, records } of lists) {
-    const report = createReport(document, found);
-    const expired: Expired[] = [];
-    for (let index = 0; index < records.length; index += 1) {
-      const key = keys.all[position];
-      // A record that did not compile has its errors already, and no key to look at.
-      if (key === undefined || key.id !== records[index]?.id) continue;
-      position += 1;
-      if (key.rotatedTo !== undefined && !keys.byId.has(key.rotatedTo)) {
-        report.warning(["keys", index, "rotatedTo"], `No key has the id ${quote(key.rotatedTo)}`);
-      }
-      if (key.status === "revoked") continue;
-      if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
-        expired.push({ index, id: key.id });
-        continue;
-      }
-      if (routes.length > 0 && !reach.any(key)) {
-        report.warning(
-          ["keys", index, "scopes"],
-          `Key ${quote(key.id)} has the scopes of no route, so it can call nothing`,
-        );
-      }
-      lintKeyCost(key, index, costliest, routes, reach, report);
+  const expired = createTally();
+  const idle = createTally();
+  for (const [at, key] of keys.all.entries()) {
+    if (at % SLICE === 0) yield;
+    const index = positions[at] ?? 0;
+    const report = createReport(key.source.file, found);
+    if (key.rotatedTo !== undefined && !keys.byId.has(key.rotatedTo)) {
+      report.warning(["keys", index, "rotatedTo"], `No key has the id ${quote(key.rotatedTo)}`);
     }
-    reportExpired(expired, report);
+    if (key.status === "revoked") continue;
+    if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
+      expired.count(key, index);
+      continue;
+    }
+    if (routes.length > 0 && !reach.any(key)) idle.count(key, index);
+    lintKeyCost(key, index, costliest, routes, reach, report);
   }
+  expired.tell(found, "expiresAt", { one: "has expired", many: "have expired" });
+  const reachNothing = "the scopes of no route, so";
+  idle.tell(found, "scopes", {
+    one: `has ${reachNothing} it can call nothing`,
+    many: `have ${reachNothing} they can call nothing`,
+  });
 }
 
-interface Expired {
-  readonly index: number;
-  readonly id: string;
+/** Counts keys of which the same is to be said: one warning a file, since where there are many there are soon more. */
+interface Tally {
+  readonly count: (key: Key, index: number) => void;
+  readonly tell: (found: Findings, field: string, said: { readonly one: string; readonly many: string }) => void;
 }
 
-/** One warning a file: where keys expire as they should, there are soon many. */
-function reportExpired([first, ...more]: readonly Expired[], report: Report): void {
-  if (first === undefined) return;
-  const have = more.length === 0 ? "has" : `and ${more.length} more of this file have`;
-  report.warning(["keys", first.index, "expiresAt"], `Key ${quote(first.id)} ${have} expired`);
+function createTally(): Tally {
+  const files = new Map<string, { readonly index: number; readonly id: string; more: number }>();
+  return {
+    count: ({ id, source }, index) => {
+      const first = files.get(source.file);
+      if (first === undefined) files.set(source.file, { index, id, more: 0 });
+      else first.more += 1;
+    },
+    tell: (found, field, { one, many }) => {
+      for (const [file, { index, id, more }] of files) {
+        const message =
+          more === 0 ? `Key ${quote(id)} ${one}` : `Key ${quote(id)} and ${more} more of this file ${many}`;
+        createReport(file, found).warning(["keys", index, field], message);
+      }
+    },
+  };
 }
 
 function lintKeyCost(
@@ -176,13 +186,12 @@ const OTHERS_READ = 0o004;
 const OTHERS_WRITE = 0o002;
 
 /** Digests are no secrets, but what others may write, others may grant themselves. */
-function lintModes({ snapshot }: LintInput, found: Diagnostic[]): void {
-  for (const { path, mode } of snapshot.keysFiles) {
+function lintModes({ around }: LintInput, found: Findings): void {
+  for (const { path, mode } of around.keysFiles) {
     if (mode === undefined || (mode & (OTHERS_READ | OTHERS_WRITE)) === 0) continue;
     const can = mode & OTHERS_WRITE ? "write" : "read";
     const octal = mode.toString(8).padStart(4, "0");
     const message = `Every user of this machine may ${can} the keys file (mode ${octal})`;
-    const fix = `chmod 600 ${path}`;
-    found.push({ severity: "warning", file: path, line: 0, column: 0, path: "", message, fix });
+    createReport(path, found).warning([], message, `chmod 600 ${path}`);
   }
 }

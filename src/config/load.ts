@@ -1,19 +1,22 @@
 import { hash } from "node:crypto";
 import type * as z from "zod";
 import type { Source } from "../policy/route.ts";
-import { compileConfiguration } from "./compile.ts";
-import type { RecordList } from "./compile-keys.ts";
-import { type Diagnostic, type Path, sortDiagnostics } from "./diagnostics.ts";
+import { beginCompilation, type CompileInput } from "./compile.ts";
+import { type Diagnostic, formatPath, type Path, sortDiagnostics } from "./diagnostics.ts";
 import type { Document } from "./document.ts";
-import { keysFileSchema } from "./key-schema.ts";
+import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
+import { readMainLines } from "./main-lines.ts";
 import { parseDocument } from "./parse-document.ts";
-import { locateNearest } from "./report.ts";
+import type { RecordBatch } from "./record-batch.ts";
+import { type Finding, locateFindings, locateNearest } from "./report.ts";
 import { createConcern, salvage } from "./salvage.ts";
 import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
+import { runThrough } from "./stepwise.ts";
 import { type Parsed, parseSocketAddress, parseUpstream, type UpstreamAddress } from "./values.ts";
+import type { KnownDigests } from "./watcher.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
 export interface Overrides {
@@ -30,21 +33,63 @@ export interface Override {
 }
 
 export type LoadResult =
-  | {
-      readonly kind: "loaded";
-      readonly configuration: Configuration;
-      readonly warnings: readonly Diagnostic[];
-      /** Absolute paths of all it was read from, and of directories where a `*` may find more: the ones to watch. */
-      readonly files: readonly string[];
+  | (LoadedConfiguration & {
       /** The line of the main file that says something, or of the nearest thing around it; undefined where a default holds. */
       readonly locate: (path: Path) => Source | undefined;
-    }
-  | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] };
+    })
+  | RejectedConfiguration;
+
+export interface LoadedConfiguration extends Watched {
+  readonly kind: "loaded";
+  readonly configuration: Configuration;
+  readonly warnings: readonly Diagnostic[];
+}
+
+export interface RejectedConfiguration extends Watched {
+  readonly kind: "rejected";
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What to watch for a change of what was loaded, or for the mending of what was rejected. */
+export interface Watched {
+  /** Absolute paths of all it was read from or should have been, and of directories where a `*` may find more. */
+  readonly files: readonly string[];
+  /** What was read at them. */
+  readonly digests: KnownDigests;
+}
 
 /** Turns a snapshot into a configuration, or into every reason why it is none. `nowMs` lets it speak of expired keys. */
 export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}, nowMs?: number): LoadResult {
+  const prepared = prepareConfiguration(snapshot, overrides, nowMs);
+  if (prepared.kind === "rejected") return prepared;
+  const found: Finding[] = [];
+  const compilation = beginCompilation(prepared.input, found);
+  for (const batch of prepared.batches()) compilation.add(batch);
+  const configuration = runThrough(compilation.finish());
+  const judged = prepared.judge(found);
+  return judged.kind === "rejected" ? judged : { ...judged, configuration, locate: prepared.locate };
+}
+
+/** A configuration read and validated file by file, ready to be compiled here or in another thread. */
+export interface Prepared {
+  readonly kind: "prepared";
+  readonly input: CompileInput;
+  /** Its key records, as many at a time as are compiled in one go. */
+  readonly batches: () => Iterable<RecordBatch>;
+  /** The verdict on what was found here and while it was compiled, each finding with its place. */
+  readonly judge: (found: readonly Finding[]) => Omit<LoadedConfiguration, "configuration"> | RejectedConfiguration;
+  readonly locate: (path: Path) => Source | undefined;
+}
+
+/** The first half of `parseConfiguration`: everything that needs the texts, and nothing that must stay in one thread. */
+export function prepareConfiguration(
+  snapshot: Snapshot,
+  overrides: Overrides,
+  nowMs: number | undefined,
+): Prepared | RejectedConfiguration {
   const found: Diagnostic[] = [...snapshot.problems];
-  const files = [snapshot.mainFile, ...snapshot.keysFiles.map(({ path }) => path)];
+  const order = [snapshot.mainFile, ...snapshot.keysFiles.map(({ path }) => path)];
+  const watched: Watched = { files: snapshot.watched, digests: snapshot.digests };
   const forced = parseOverrides(overrides, found);
   const main = parsePart(snapshot.main, mainSchema, found);
   const keysFiles = snapshot.keysFiles.map((file) => parsePart(file, keysFileSchema, found));
@@ -52,31 +97,36 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
     const message = "An upstream alone is no policy; routes and keys come from a config file, which is missing";
     found.push({ severity: "error", file: overrides.upstream.origin, line: 0, column: 0, path: "", message });
   }
-  if (main === undefined) return reject(found, files);
+  if (main === undefined) return { kind: "rejected", diagnostics: sortDiagnostics(found, order), ...watched };
   const { document } = main;
   const isPartial = found.some(isError);
-  const compiled: Diagnostic[] = [];
-  const configuration = compileConfiguration(
-    {
-      main: applyOverrides(main.value, forced),
-      document,
-      lists: toRecordLists(main, keysFiles),
-      snapshot,
+  const documents = new Map(
+    [document, ...keysFiles.flatMap((part) => part?.document ?? [])].map((of) => [of.file, of]),
+  );
+  const isConsequence = createConcern(main.missing);
+  const isNews = ({ file, path }: Finding) => file !== document.file || !isConsequence(formatPath(path));
+  return {
+    kind: "prepared",
+    input: {
+      main: { ...applyOverrides(main.value, forced), keys: undefined },
+      lines: readMainLines(document, main.value.routes.length),
+      around: {
+        directory: snapshot.directory,
+        referenced: snapshot.referenced,
+        keysFiles: snapshot.keysFiles.map(({ path, mode }) => ({ path, mode })),
+      },
       revision: toRevision(snapshot),
       nowMs,
       isPartial,
     },
-    compiled,
-  );
-  const isConsequence = createConcern(main.missing);
-  const isNews = ({ file, path }: Diagnostic) => file !== document.file || !isConsequence(path);
-  found.push(...(isPartial ? compiled.filter(isNews) : compiled));
-  if (found.some(isError)) return reject(found, files);
-  return {
-    kind: "loaded",
-    configuration,
-    warnings: sortDiagnostics(found, files),
-    files: snapshot.watched,
+    batches: () => toBatches(main, keysFiles),
+    judge: (findings) => {
+      const news = locateFindings(isPartial ? findings.filter(isNews) : findings, documents);
+      const all = sortDiagnostics([...found, ...news], order);
+      return all.some(isError)
+        ? { kind: "rejected", diagnostics: all, ...watched }
+        : { kind: "loaded", warnings: all, ...watched };
+    },
     locate: (path) => {
       const place = locateNearest(document, path);
       return place === undefined ? undefined : { file: document.file, line: place.line };
@@ -86,10 +136,6 @@ export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}
 
 function isError({ severity }: Diagnostic): boolean {
   return severity === "error";
-}
-
-function reject(found: readonly Diagnostic[], files: readonly string[]): LoadResult {
-  return { kind: "rejected", diagnostics: sortDiagnostics(found, files) };
 }
 
 interface Forced {
@@ -156,15 +202,23 @@ function parsePart<T extends z.ZodType>(
   return saved && { document, ...saved };
 }
 
-function toRecordLists(
+// Two milliseconds of compiling, or of receiving from another thread.
+const BATCH = 1_000;
+
+function* toBatches(
   main: Part<Main>,
   keysFiles: readonly (Part<z.output<typeof keysFileSchema>> | undefined)[],
-): readonly RecordList[] {
+): Iterable<RecordBatch> {
   const inline = main.value.keys;
-  const lists: RecordList[] = Array.isArray(inline) ? [{ document: main.document, records: inline }] : [];
-  for (const part of keysFiles)
-    if (part !== undefined) lists.push({ document: part.document, records: part.value.keys });
-  return lists;
+  if (Array.isArray(inline)) yield* sliceRecords(main.document, inline);
+  for (const part of keysFiles) if (part !== undefined) yield* sliceRecords(part.document, part.value.keys);
+}
+
+function* sliceRecords({ file, recordLine }: Document, all: readonly WrittenKey[]): Iterable<RecordBatch> {
+  for (let start = 0; start < all.length; start += BATCH) {
+    const records = all.slice(start, start + BATCH);
+    yield { file, start, records, lines: records.map((_, offset) => recordLine(start + offset)) };
+  }
 }
 
 // Twelve hex digits: short enough to read aloud, and 2^48 revisions before two are likely to share it.

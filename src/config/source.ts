@@ -1,10 +1,11 @@
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
-import type { Diagnostic, Path } from "./diagnostics.ts";
+import type { Path } from "./diagnostics.ts";
 import { type Document, MAX_FILE_BYTES } from "./document.ts";
 import { parseDocument } from "./parse-document.ts";
-import { createReport, type Report } from "./report.ts";
+import { createReport, type Finding, locateFindings, type Report } from "./report.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
+import { digestOfContent, digestOfFailure, digestOfNames } from "./watcher.ts";
 
 /** What reading a configuration needs of the world. Every function may reject as its `node:fs` namesake does. */
 export interface SourceIo {
@@ -13,6 +14,8 @@ export interface SourceIo {
     readonly mode: number;
     readonly isFile: boolean;
     readonly isDirectory: boolean;
+    /** Differs after every write, as far as the file system's clock tells. */
+    readonly version: string;
   }>;
   readonly readFile: (path: string) => Promise<Uint8Array>;
   readonly readDirectory: (path: string) => Promise<readonly string[]>;
@@ -25,7 +28,9 @@ export function createSourceIo(environment: SourceIo["environment"]): SourceIo {
   return {
     stat: async (path) => {
       const stats = await stat(path);
-      return { size: stats.size, mode: stats.mode, isFile: stats.isFile(), isDirectory: stats.isDirectory() };
+      const { dev, ino, size, mode, mtimeMs, ctimeMs } = stats;
+      const version = `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+      return { size, mode, isFile: stats.isFile(), isDirectory: stats.isDirectory(), version };
     },
     readFile: (path) => readFile(path),
     readDirectory: (path) => readdir(path),
@@ -45,18 +50,24 @@ export async function readSnapshot(mainFile: string, io: SourceIo): Promise<Snap
   for (let attempt = 1; ; attempt += 1) {
     const reader = createReader(io);
     const snapshot = await readAll(mainFile, reader);
-    if (attempt === MAX_ATTEMPTS || !(await reader.hasMoved())) return snapshot;
+    if (!(await reader.hasMoved())) return snapshot;
+    if (attempt === MAX_ATTEMPTS) return { ...snapshot, problems: [...snapshot.problems, restless(mainFile)] };
   }
 }
 
+function restless(mainFile: string) {
+  const message = "The files kept changing while they were read; they are read again once they stand still";
+  return { severity: "error", file: mainFile, line: 0, column: 0, path: "", message } as const;
+}
+
 type ReadResult =
-  | { readonly kind: "file"; readonly text: string; readonly mode: number | undefined }
-  | { readonly kind: "problem"; readonly problem: string };
+  | { readonly kind: "file"; readonly text: string; readonly mode: number | undefined; readonly digest: string }
+  | { readonly kind: "problem"; readonly problem: string; readonly digest?: string };
 
 interface Reader {
   readonly read: (path: string) => Promise<ReadResult>;
   readonly list: (directory: string) => Promise<readonly string[] | undefined>;
-  /** Whether a volume was swapped while it was being read. */
+  /** Whether a volume was swapped, or a file written, while it was being read. */
   readonly hasMoved: () => Promise<boolean>;
   readonly environment: SourceIo["environment"];
 }
@@ -66,6 +77,7 @@ const VOLUME_LINK = "..data";
 
 function createReader(io: SourceIo): Reader {
   const generations = new Map<string, string | undefined>();
+  const versions = new Map<string, string>();
   const generationOf = async (directory: string) => {
     if (!generations.has(directory)) generations.set(directory, await readGeneration(directory, io));
     return generations.get(directory);
@@ -75,7 +87,7 @@ function createReader(io: SourceIo): Reader {
       const directory = dirname(path);
       const generation = await generationOf(directory);
       const pinned = generation === undefined ? path : join(directory, generation, basename(path));
-      const result = await readOne(pinned, io);
+      const result = await readOne(pinned, io, (version) => versions.set(pinned, version));
       // The kubelet gives its files a mode of its own choosing, and nobody else lives in the container.
       return result.kind === "file" && generation !== undefined ? { ...result, mode: undefined } : result;
     },
@@ -90,6 +102,8 @@ function createReader(io: SourceIo): Reader {
       for (const [directory, generation] of generations) {
         if ((await readGeneration(directory, io)) !== generation) return true;
       }
+      // A writer at work in a file is half way through it, and half a file may be a valid one.
+      for (const [path, version] of versions) if ((await readVersion(path, io)) !== version) return true;
       return false;
     },
     environment: io.environment,
@@ -104,9 +118,18 @@ async function readGeneration(directory: string, io: SourceIo): Promise<string |
   }
 }
 
-async function readOne(path: string, io: SourceIo): Promise<ReadResult> {
+async function readVersion(path: string, io: SourceIo): Promise<string | undefined> {
   try {
-    const { size, mode, isFile, isDirectory } = await io.stat(path);
+    return (await io.stat(path)).version;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readOne(path: string, io: SourceIo, remember: (version: string) => void): Promise<ReadResult> {
+  try {
+    const { size, mode, isFile, isDirectory, version } = await io.stat(path);
+    remember(version);
     if (isDirectory) return { kind: "problem", problem: "is a directory; expected a file" };
     // A device or pipe may never end.
     if (!isFile) return { kind: "problem", problem: "is not a regular file" };
@@ -115,7 +138,7 @@ async function readOne(path: string, io: SourceIo): Promise<ReadResult> {
     if (bytes.byteLength > MAX_FILE_BYTES) return { kind: "problem", problem: TOO_LARGE };
     return decode(bytes, mode);
   } catch (error) {
-    return { kind: "problem", problem: describeFailure(error) };
+    return { kind: "problem", problem: describeFailure(error), digest: digestOfFailure(error) };
   }
 }
 
@@ -123,9 +146,10 @@ const TOO_LARGE = `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`;
 
 function decode(bytes: Uint8Array, mode: number): ReadResult {
   try {
-    return { kind: "file", text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), mode: mode & 0o777 };
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { kind: "file", text, mode: mode & 0o777, digest: digestOfContent(bytes) };
   } catch {
-    return { kind: "problem", problem: "is not UTF-8 text" };
+    return { kind: "problem", problem: "is not UTF-8 text", digest: digestOfContent(bytes) };
   }
 }
 
@@ -146,8 +170,10 @@ function describeFailure(error: unknown): string {
 async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
   const path = resolve(mainFile);
   const directory = dirname(path);
-  const nothing = { mainFile, directory, keysFiles: [], referenced: new Map(), watched: [path] };
   const main = await reader.read(path);
+  const digests = new Map<string, string>();
+  note(digests, path, main.digest);
+  const nothing = { mainFile, directory, keysFiles: [], referenced: new Map(), watched: [path], digests };
   if (main.kind === "problem") {
     const problem = { severity: "error", file: mainFile, line: 0, column: 0, path: "" } as const;
     const fix = "Name the main file with --config or LATCHKEY_CONFIG; `latchkey init` writes a first one";
@@ -157,12 +183,19 @@ async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
   const parsed = parseDocument(mainFile, main.text);
   // What is wrong with the text itself is found again, and told, by `parseConfiguration`.
   if (parsed.kind === "refused") return { ...nothing, main: file, problems: [] };
-  const problems: Diagnostic[] = [];
-  const report = createReport(parsed.document, problems);
-  const gathering: Gathering = { mainFile, directory, reader, report, watched: new Set([path]) };
+  const found: Finding[] = [];
+  const report = createReport(mainFile, found);
+  const gathering: Gathering = { mainFile, directory, reader, report, watched: new Set([path]), digests };
   const keysFiles = await readKeysFiles(parsed.document, gathering);
   const referenced = await readReferenced(parsed.document, gathering);
-  return { mainFile, directory, main: file, keysFiles, referenced, problems, watched: [...gathering.watched] };
+  const problems = locateFindings(found, new Map([[mainFile, parsed.document]]));
+  const watched = [...gathering.watched];
+  return { mainFile, directory, main: file, keysFiles, referenced, problems, watched, digests };
+}
+
+/** What has no digest was not seen as the watcher sees it, and counts as changed once. */
+function note(digests: Map<string, string>, path: string, digest: string | undefined): void {
+  if (digest !== undefined) digests.set(path, digest);
 }
 
 interface Gathering {
@@ -171,6 +204,7 @@ interface Gathering {
   readonly reader: Reader;
   readonly report: Report;
   readonly watched: Set<string>;
+  readonly digests: Map<string, string>;
 }
 
 async function readKeysFiles(document: Document, gathering: Gathering): Promise<readonly SourceFile[]> {
@@ -181,6 +215,7 @@ async function readKeysFiles(document: Document, gathering: Gathering): Promise<
       if (files.has(absolute)) continue;
       gathering.watched.add(absolute);
       const result = await gathering.reader.read(absolute);
+      note(gathering.digests, absolute, result.digest);
       const shown = isAbsolute(found) ? found : join(dirname(gathering.mainFile), found);
       if (result.kind === "file") files.set(absolute, { path: shown, text: result.text, mode: result.mode });
       else gathering.report.error(path, `The keys file ${shown} ${result.problem}`);
@@ -213,7 +248,7 @@ function memberOf(value: unknown, name: string): unknown {
 async function expand(
   name: string,
   path: Path,
-  { directory, reader, report, watched }: Gathering,
+  { directory, reader, report, watched, digests }: Gathering,
 ): Promise<readonly string[]> {
   if (!name.includes("*")) return [name];
   const folder = dirname(name);
@@ -228,6 +263,7 @@ async function expand(
     report.error(path, `The directory ${folder} does not exist or may not be read`);
     return [];
   }
+  note(digests, absolute, digestOfNames(entries));
   const pieces = basename(name).split("*");
   // As in a shell, a leading dot is never matched by *: ..data is the kubelet's, .keys.yaml.swp the editor's.
   const matching = entries.filter((entry) => !entry.startsWith(".") && fits(entry, pieces)).toSorted();
@@ -260,13 +296,14 @@ const FILE_FIELDS: readonly Path[] = [
 
 async function readReferenced(document: Document, gathering: Gathering): Promise<ReadonlyMap<string, string>> {
   const referenced = new Map<string, string>();
-  const { directory, reader, report, watched } = gathering;
+  const { directory, reader, report, watched, digests } = gathering;
   for (const path of FILE_FIELDS) {
     const name = path.reduce<unknown>((value, step) => memberOf(value, String(step)), document.value);
     if (typeof name !== "string") continue;
     const absolute = resolve(directory, name);
     watched.add(absolute);
     const result = await reader.read(absolute);
+    note(digests, absolute, result.digest);
     if (result.kind === "file") referenced.set(`file:${name}`, result.text);
     else report.error(path, `The file ${name} ${result.problem}`);
   }

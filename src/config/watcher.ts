@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { type FSWatcher, watch } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { createReadStream, type FSWatcher, watch } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /** Deferred calls, as the composition root provides them; pending ones must not keep the process alive. */
@@ -72,6 +72,11 @@ export function digestOfContent(bytes: Uint8Array): string {
 export function digestOfNames(names: readonly string[]): string {
   const visible = names.filter((name) => !name.startsWith(".")).toSorted();
   return `names:${createHash("sha256").update(JSON.stringify(visible)).digest("hex")}`;
+}
+
+/** For a path that could not be read: absent for a moment is usual while a file is being replaced, and a state like any other. */
+export function digestOfFailure(error: unknown): string {
+  return `error:${error instanceof Error && "code" in error ? String(error.code) : "unknown"}`;
 }
 
 class DirectoryWatcher implements FileWatcher {
@@ -217,6 +222,16 @@ async function directoryIdentity(path: string): Promise<string | undefined> {
   }
 }
 
+// A millisecond of hashing; a file of 64 MiB in one piece would hold the event loop for fifty.
+const PIECE_BYTES = 1024 * 1024;
+
+/** `digestOfContent` of a file of any size, a piece at a time. */
+async function digestOfFile(path: string): Promise<string> {
+  const digest = createHash("sha256");
+  for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES })) digest.update(piece);
+  return `content:${digest.digest("hex")}`;
+}
+
 async function lookAt(path: string, before: Seen | undefined): Promise<Seen> {
   try {
     const stats = await stat(path, { bigint: true });
@@ -226,11 +241,9 @@ async function lookAt(path: string, before: Seen | undefined): Promise<Seen> {
     if (stats.isDirectory()) digest = digestOfNames(await readdir(path));
     // Reading a FIFO or a device may never end; the loader refuses them.
     else if (!stats.isFile() || stats.size > MAX_HASHED_BYTES) digest = `identity:${identity}`;
-    else digest = digestOfContent(await readFile(path));
+    else digest = await digestOfFile(path);
     return { identity, digest, confirmed: before?.identity === identity && before.digest === digest };
   } catch (error) {
-    // Absent for a moment is usual while a file is being replaced, and is a state like any other.
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    return { identity: "", digest: `error:${code}`, confirmed: false };
+    return { identity: "", digest: digestOfFailure(error), confirmed: false };
   }
 }

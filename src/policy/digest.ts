@@ -20,7 +20,8 @@ export const BCRYPT_MAX_BYTES = 72;
 /** Parses a record's digest; undefined when the text is in none of the accepted forms. */
 export function parseDigest(text: string): KeyDigest | undefined {
   const written = HEX_DIGEST.exec(text);
-  const hex = written?.[2]?.toLowerCase();
+  // Through bytes, as a piece of a text keeps the whole text in memory.
+  const hex = written?.[2] && Buffer.from(written[2], "hex").toString("hex");
   if (hex !== undefined) return { kind: written?.[1] === "sha256" ? "sha256" : "hmac-sha256", hex };
   const cost = Number(BCRYPT.exec(text)?.[1]);
   return cost >= MIN_BCRYPT_COST && cost <= MAX_BCRYPT_COST ? { kind: "bcrypt", text, cost } : undefined;

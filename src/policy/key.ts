@@ -52,11 +52,23 @@ export type FoundKey =
   | { readonly kind: "unverified"; readonly candidates: readonly Key[] }
   | { readonly kind: "unknown" };
 
-export function compileKeys(keys: readonly Key[], pepper: KeyObject | undefined): KeyIndex {
+/** An index as it grows: a hundred thousand keys are added a batch at a time. */
+export interface KeyIndexBuilder {
+  readonly add: (key: Key) => void;
+  /** Always that of the keys added so far. */
+  readonly index: KeyIndex;
+}
+
+export function createKeyIndexBuilder(pepper: KeyObject | undefined): KeyIndexBuilder {
+  const all: Key[] = [];
+  const byId = new Map<string, Key>();
   const bySha256 = new Map<string, Key>();
   const byHmac = new Map<string, Key>();
   const slowByPrefix = new Map<string, Key[]>();
-  for (const key of keys) {
+  const slowPrefixLengths: number[] = [];
+  const add = (key: Key): void => {
+    all.push(key);
+    byId.set(key.id, key);
     switch (key.digest.kind) {
       case "sha256":
         bySha256.set(key.digest.hex, key);
@@ -68,24 +80,24 @@ export function compileKeys(keys: readonly Key[], pepper: KeyObject | undefined)
         // A bcrypt record without a prefix can be reached by nobody; the config loader refuses it.
         if (key.prefix === undefined) break;
         const sharing = slowByPrefix.get(key.prefix);
-        if (sharing === undefined) slowByPrefix.set(key.prefix, [key]);
-        else sharing.push(key);
+        if (sharing !== undefined) sharing.push(key);
+        else {
+          slowByPrefix.set(key.prefix, [key]);
+          if (!slowPrefixLengths.includes(key.prefix.length)) slowPrefixLengths.push(key.prefix.length);
+        }
         break;
       }
       default:
         key.digest satisfies never;
     }
-  }
-  const lengths = new Set([...slowByPrefix.keys()].map((prefix) => prefix.length));
-  return {
-    all: keys,
-    byId: new Map(keys.map((key) => [key.id, key])),
-    bySha256,
-    byHmac,
-    pepper,
-    slowByPrefix,
-    slowPrefixLengths: [...lengths],
   };
+  return { add, index: { all, byId, bySha256, byHmac, pepper, slowByPrefix, slowPrefixLengths } };
+}
+
+export function compileKeys(keys: readonly Key[], pepper: KeyObject | undefined): KeyIndex {
+  const { add, index } = createKeyIndexBuilder(pepper);
+  for (const key of keys) add(key);
+  return index;
 }
 
 /** Finds the key a credential belongs to, by digest or among the few slow-hashed ones with its prefix. */

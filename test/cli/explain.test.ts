@@ -61,6 +61,7 @@ const SNAPSHOT: Snapshot = {
   referenced: new Map(),
   problems: [],
   watched: [],
+  digests: new Map(),
 };
 
 const CONFIGURATION = load(SNAPSHOT);

@@ -15,6 +15,7 @@ export function snapshotOf(
     referenced: new Map(),
     problems: [],
     watched: [`/etc/latchkey/${mainFile}`],
+    digests: new Map(),
     ...more,
   };
 }

@@ -111,7 +111,7 @@ describe("readSnapshot()", () => {
 
   test("does not read a file that is too large", async () => {
     const io = createSourceIo({});
-    const stat = async () => ({ size: 1e9, mode: 0, isFile: true, isDirectory: false });
+    const stat = async () => ({ size: 1e9, mode: 0, isFile: true, isDirectory: false, version: "" });
     const snapshot = await readSnapshot("x.yaml", { ...io, stat });
     expect(snapshot.problems).toMatchObject([{ message: "The file is larger than 64 MiB" }]);
   });

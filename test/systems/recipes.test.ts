@@ -33,6 +33,7 @@ function findingsOf(text: string): string {
     referenced: new Map(),
     problems: [],
     watched: [],
+    digests: new Map(),
   });
   const diagnostics = loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
   return formatDiagnostics(diagnostics, { color: false, textOf: () => text });
