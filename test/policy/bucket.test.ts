@@ -196,8 +196,12 @@ describe("takeAll()", () => {
         if (denied.kind !== "denied") throw new Error(denied.kind);
         expect(denied.retryAfterSeconds).toBeLessThanOrEqual(Math.ceil(limit.intervalMs / 1000));
         const laterMs = NOW - backMs + denied.retryAfterSeconds * 1000;
-        const due = Math.floor((denied.retryAfterSeconds * 1000) / limit.intervalMs + 0.01);
-        expect(countAdmitted(table, [limit], laterMs)).toBe(Math.min(limit.capacity, due));
+        // Division into intervals is inexact: right at a whole number of requests either count is right.
+        const gained = (denied.retryAfterSeconds * 1000) / limit.intervalMs;
+        const [least, most] = [gained - 0.01, gained + 0.01].map((due) => Math.min(limit.capacity, Math.floor(due)));
+        const admitted = countAdmitted(table, [limit], laterMs);
+        expect(admitted).toBeGreaterThanOrEqual(Math.max(1, least ?? 0));
+        expect(admitted).toBeLessThanOrEqual(Math.max(1, most ?? 0));
       }),
     );
   });
