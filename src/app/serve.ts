@@ -5,6 +5,7 @@ import { type AdminBackend, type AdminListener, openAdminListener } from "../adm
 import { createProber } from "../admin/probe.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
+import { findFileMounts } from "../config/read-mounts.ts";
 import { guardReload } from "../config/reload-guard.ts";
 import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
 import { createSourceIo, readSnapshot } from "../config/source.ts";
@@ -97,7 +98,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
         listenAddress: listener.address,
         adminAddress: adminListener?.address,
         log,
-        warnings: first.warnings,
+        warnings: [...first.warnings, ...(await findFileMounts(first.files))],
         reload: reloader.reload,
         stop: () => stop({ inForce, listener, adminListener, reloader, sweep, verifier, clock }),
       },

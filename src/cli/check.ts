@@ -32,12 +32,15 @@ Exit codes: 0 valid; 1 errors, or warnings with --strict; 2 called wrongly.`,
 
 async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode> {
   const { readConfig, showDiagnostics, toConfigFile } = await import("./load-config.ts");
+  const { findFileMounts } = await import("../config/read-mounts.ts");
   const { formatSummary, summarise } = await import("./summary.ts");
   const { systemClock } = await import("../app/clock.ts");
   const file = toConfigFile(flags.config, terminal);
   const { loaded, snapshot } = await readConfig(file, terminal, systemClock.now());
-  const diagnostics = loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
-  const failed = loaded.kind === "rejected" || (flags.strict === true && diagnostics.length > 0);
+  const found = loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
+  // What is said of this machine's mounts is no fault of the config, so it does not fail a strict check.
+  const diagnostics = loaded.kind === "loaded" ? [...found, ...(await findFileMounts(loaded.files))] : found;
+  const failed = loaded.kind === "rejected" || (flags.strict === true && found.length > 0);
   const summary = loaded.kind === "loaded" ? summarise(loaded) : undefined;
   if (flags.json === true) {
     terminal.out(`${JSON.stringify({ valid: !failed, diagnostics, summary: summary ?? null }, undefined, 2)}\n`);
