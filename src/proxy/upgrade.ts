@@ -128,6 +128,8 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
       end: () => {
         ending = "ended";
         upstream.unpipe(socket);
+        // Left piped, the client's side would be paused again when the upstream's has closed.
+        socket.unpipe(upstream);
         socket.end(CLOSE_FRAME);
         upstream.destroy();
         // The client's own close frame and end must be read, or this side never closes.

@@ -36,7 +36,11 @@ export function recordOf(id: string, generation: number, status = "active"): str
 /** A keys file in which the first so many of the doomed are revoked. */
 export function keysYaml(generation: number, revoked: number): string {
   const doomed = DOOMED.map((id, index) => recordOf(id, generation, index < revoked ? "revoked" : "active"));
-  return `keys:\n${STEADY.map((id) => recordOf(id, generation)).join("")}${doomed.join("")}`;
+  return keysOf([...STEADY.map((id) => recordOf(id, generation)), ...doomed]);
+}
+
+export function keysOf(records: readonly string[]): string {
+  return `keys:\n${records.join("")}`;
 }
 
 /** An upstream that answers with the identity headers it received. */
