@@ -4,6 +4,7 @@ import { describeDiff, diffPolicies } from "../config/policy-diff.ts";
 import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { restartNeeded } from "../config/restart.ts";
 import type { Configuration } from "../config/settings.ts";
+import { waitForRest } from "../config/wait-for-rest.ts";
 import { watchFiles } from "../config/watcher.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -32,14 +33,23 @@ export interface Reloader {
 
 export function startReloader(options: ReloaderOptions): Reloader {
   const { first, log, metrics, clock } = options;
+  let files = watchedFiles(first);
+  const restClock = {
+    now: clock.now,
+    pause: (delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve)),
+  };
   const store = createPolicyStore<Configuration>({
-    load: options.load,
+    load: async () => {
+      const restless = await waitForRest(files, restClock);
+      return restless === undefined ? options.load() : refuseRestless(restless, files);
+    },
     initial: first.configuration,
     nowMs: clock.now,
     guard: options.guard,
     onSwap: (next, previous) => {
       options.takeUp(next.configuration);
-      watcher.setFiles(watchedFiles(next));
+      files = watchedFiles(next);
+      watcher.setFiles(files);
       report(next, previous, options);
     },
     onReject: (diagnostics) => {
@@ -56,7 +66,7 @@ export function startReloader(options: ReloaderOptions): Reloader {
     await options.afterAttempt();
     return outcome;
   };
-  const watcher = watchFiles(watchedFiles(first), () => void reload(), { timers: { setTimeout: unreferenced } });
+  const watcher = watchFiles(files, () => void reload(), { timers: { setTimeout: unreferenced } });
   metrics.reloaded("success", first.configuration.policy.revision, clock.now());
   return { reload, lastReload: () => store.lastReload, close: () => watcher.close() };
 }
@@ -70,6 +80,12 @@ function report(next: Loaded<Configuration>, previous: Configuration, { log, met
   for (const warning of next.warnings) log.warn({ warning }, "config warning");
   const pending = restartNeeded(first.configuration.settings, settings);
   if (pending.length > 0) log.warn({ settings: pending }, "these settings change only at a restart");
+}
+
+function refuseRestless(file: string, files: readonly string[]): LoadResult {
+  const message = "The file is still being written; it is read once it stands still";
+  const diagnostic: Diagnostic = { severity: "error", file, line: 0, column: 0, path: "", message };
+  return { kind: "rejected", diagnostics: [diagnostic], files, digests: new Map() };
 }
 
 function watchedFiles(loaded: Loaded<Configuration>): readonly string[] {

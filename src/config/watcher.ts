@@ -46,7 +46,7 @@ interface WatchedDirectory {
 // One save by an editor, or one swap by the kubelet, is half a dozen events within a few milliseconds.
 const DEBOUNCE_MS = 25;
 // A writer that pauses for longer than this in the middle of a file is taken to be done. A revocation waits for it too.
-const SETTLE_MS = 100;
+export const SETTLE_MS = 100;
 // Finds what raises no event: single-file bind mounts, a switched parent symlink, network file systems.
 const POLL_MS = 2_000;
 // A config is far smaller. Something larger is told apart by its identity alone, not read every time.

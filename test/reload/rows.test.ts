@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createFolder, type Program, startProgram, type Upstream } from "../e2e/harness.ts";
 import { CHANGES, changedAtMs, release, swapVolume } from "./changes.ts";
-import { ADMIN_TOKEN, DOOMED, keysYaml, mainYaml, recordOf, STEADY, startEcho } from "./deployment.ts";
-import { ask, firstAnswer, isAllowed, isRefused, startTraffic } from "./traffic.ts";
+import { DOOMED, keysYaml, mainYaml, recordOf, STEADY, startEcho } from "./deployment.ts";
+import { ask, firstAnswer, isAllowed, isRefused, reload, startTraffic } from "./traffic.ts";
 
 /** One generation of what is on disk. */
 interface Files {
@@ -189,9 +189,7 @@ describe("the built program takes up, while requests flow and none of them fails
     [
       "POST /-/reload",
       async (program: Program) => {
-        const init = { method: "POST", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } };
-        const answer: unknown = await (await fetch(`${program.adminUrl}/-/reload`, init)).json();
-        expect(answer).toMatchObject({ kind: "swapped" });
+        expect(await reload(program)).toBe("swapped");
       },
     ],
   ])("what raised no event, at once when told by %s", async (name, tell) => {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { credentialOf, STEADY } from "./deployment.ts";
+import { ADMIN_TOKEN, credentialOf, STEADY } from "./deployment.ts";
 
 /** Where requests go: a program, whoever started it. */
 export interface Target {
@@ -69,6 +69,13 @@ export function startTraffic(target: Target): Traffic {
       return { answered, failures, pairs };
     },
   };
+}
+
+/** Asks for a reload and says what came of it. */
+export async function reload(program: { readonly adminUrl: string }): Promise<unknown> {
+  const init = { method: "POST", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } };
+  const outcome: unknown = await (await fetch(`${program.adminUrl}/-/reload`, init)).json();
+  return typeof outcome === "object" && outcome !== null && "kind" in outcome ? outcome.kind : outcome;
 }
 
 /** Asks with one key until it is answered so, and says when that was by the wall clock. */

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Program } from "../../e2e/harness.ts";
 import { swapVolume } from "../changes.ts";
-import { ADMIN_TOKEN, keysOf, mainYaml, recordOf, STEADY } from "../deployment.ts";
+import { keysOf, mainYaml, recordOf, STEADY } from "../deployment.ts";
+import { reload } from "../traffic.ts";
 import { allows, type Ledger, LIVES, REMEMBERED } from "./ledger.ts";
 
 export const rollingId = (rolling: number): string => `rolling${rolling}`;
@@ -59,17 +60,11 @@ export function createEditor(
   problems: string[],
   nowMs: () => number,
 ): Editor {
-  const reload = async (): Promise<unknown> => {
-    const init = { method: "POST", headers: { authorization: `Bearer ${ADMIN_TOKEN}` } };
-    const answer: unknown = await (await fetch(`${program.adminUrl}/-/reload`, init)).json();
-    return typeof answer === "object" && answer !== null && "kind" in answer ? answer.kind : answer;
-  };
-
   /** Tells the program of a change in one of three ways: by asking, by a signal, or not at all. */
   const tell = async (turn: number, expected: readonly string[]): Promise<boolean> => {
     if (turn % 3 === 1) program.process.kill("SIGHUP");
     if (turn % 3 !== 0) return false;
-    const outcome = await reload();
+    const outcome = await reload(program);
     if (!expected.includes(String(outcome)))
       problems.push(`change ${turn} was ${outcome}, not ${expected.join(" or ")}`);
     return true;
