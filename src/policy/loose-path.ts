@@ -1,27 +1,29 @@
 import type { Segments } from "./target.ts";
 
 // A segment of lower-case ASCII that no file system trims is its own loose form.
-const TIGHT_SEGMENT = /^(?:[^A-Z\u0080-\uffff:]*[^A-Z\u0080-\uffff:. ])?$/;
+const TIGHT_SEGMENT = /^[^A-Z\u0080-\uffff:]*[^A-Z\u0080-\uffff:. ]$/;
 
 /**
  * A path as the loosest upstream reads it: case ignored (Express, ASP.NET), no difference between
  * `/a` and `/a/` (Express, Django), compatibility characters for plain ones (best-fit code pages),
  * and the ends that Windows ignores in file names. Used to find routes it must not be mistaken for.
  */
-export function loosen(segments: Segments): Segments {
-  const loose = segments.every((segment) => TIGHT_SEGMENT.test(segment)) ? segments : segments.flatMap(loosenSegment);
-  return loose.at(-1) === "" ? loose.slice(0, -1) : loose;
+export function loosen(segments: Segments): readonly Segments[] {
+  if (segments.every((segment) => TIGHT_SEGMENT.test(segment))) return [segments];
+  const loose = segments.map(loosenSegment).filter((segment) => segment !== "");
+  if (!loose.some((segment) => segment.includes("/"))) return [loose];
+  // A slash that came out of a compatibility character divides the path for some, and for others does not.
+  const divided = loose.flatMap((segment) => segment.split("/")).map(loosenSegment);
+  return [loose, divided.filter((segment) => segment !== "")];
 }
 
-function loosenSegment(segment: string): readonly string[] {
-  return segment.normalize("NFKC").split("/").map(loosenName);
-}
+// As in `admin::$INDEX_ALLOCATION`, which to Windows is the folder itself.
+const STREAM = /(?<=.):.*\$.*$/;
 
-// Names of streams, as in `admin::$INDEX_ALLOCATION`, and trailing dots and blanks name the same file to Windows.
-const IGNORED_END = /:[^/]*\$.*$|[. ]+$/;
-
-function loosenName(name: string): string {
-  const trimmed = foldCase(name).replace(IGNORED_END, "");
+/** One segment, or one literal of a route, in its loose form. */
+export function loosenSegment(segment: string): string {
+  const name = foldCase(segment.normalize("NFKC"));
+  const trimmed = name.replace(STREAM, "").replace(/[. ]+$/, "");
   return trimmed === "" ? name : trimmed;
 }
 

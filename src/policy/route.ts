@@ -1,5 +1,5 @@
 import type { Limit } from "./bucket.ts";
-import { loosen } from "./loose-path.ts";
+import { loosenSegment } from "./loose-path.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Segments } from "./target.ts";
 
@@ -153,9 +153,9 @@ function addEntry(root: TreeNode, segments: readonly PatternSegment[], rest: boo
 }
 
 function loosenPattern(segments: readonly PatternSegment[]): readonly PatternSegment[] {
-  return segments.flatMap((segment): readonly PatternSegment[] =>
-    segment.kind === "parameter" ? [segment] : loosen([segment.text]).map((text) => ({ kind: "literal", text })),
-  );
+  return segments
+    .map((segment) => (segment.kind === "literal" ? { ...segment, text: loosenSegment(segment.text) } : segment))
+    .filter((segment) => segment.kind === "parameter" || segment.text !== "");
 }
 
 function createNode(): TreeNode {

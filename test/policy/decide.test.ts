@@ -1526,6 +1526,8 @@ describe("paths that two upstreams could read differently", () => {
     "/admin::$INDEX_ALLOCATION/x",
     "/%EF%BD%81dmin",
     "/admin%EF%BC%8Fx",
+    "/%EF%BC%8Fadmin/",
+    "/admin%20:$DATA",
     "/a/admin/",
   ];
   test.each(mistakable)(

@@ -61,6 +61,6 @@ function windowsPath(path: string | undefined): string | undefined {
   const names = path
     ?.replaceAll("\\", "/")
     .split("/")
-    .map((name) => name.replace(/:.*\$(?:data|index_allocation)$/i, "").replace(/(?<=[^. ])[. ]+$/, ""));
+    .map((name) => name.replace(/(?<=.):.*\$(?:data|index_allocation)$/i, "").replace(/(?<=[^. ])[. ]+$/, ""));
   return normalise(names?.join("/"))?.toLowerCase();
 }
