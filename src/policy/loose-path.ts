@@ -11,10 +11,10 @@ const TIGHT_SEGMENT = /^[^A-Z\u0080-\uffff:]*[^A-Z\u0080-\uffff:. ]$/;
 export function loosen(segments: Segments): readonly Segments[] {
   if (segments.every((segment) => TIGHT_SEGMENT.test(segment))) return [segments];
   const loose = segments.map(loosenSegment).filter((segment) => segment !== "");
-  if (!loose.some((segment) => segment.includes("/"))) return [loose];
-  // A slash that came out of a compatibility character divides the path for some, and for others does not.
-  const divided = loose.flatMap((segment) => segment.split("/")).map(loosenSegment);
-  return [loose, divided.filter((segment) => segment !== "")];
+  const divided = segments.flatMap((segment) => segment.normalize("NFKC").split("/"));
+  if (divided.length === segments.length) return [loose];
+  // A slash that comes out of a compatibility character divides the path for some, and for others does not.
+  return [loose, divided.map(loosenSegment).filter((segment) => segment !== "")];
 }
 
 // As in `admin::$INDEX_ALLOCATION`, which to Windows is the folder itself.

@@ -1,6 +1,7 @@
 import { decide } from "../policy/decide.ts";
 import { type Denial, type DenialReason, deny, type NeedsVerification } from "../policy/decision.ts";
 import type { RequestFacts } from "../policy/facts.ts";
+import type { Key, KeyIndex } from "../policy/key.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
 import type { Clock } from "./clock.ts";
 import type { Settled, SlowVerifier } from "./gateway.ts";
@@ -40,9 +41,11 @@ async function settle(
   }
 }
 
-// Slow hashes take some 50 to 300 ms. Refusals of credentials that might have needed one all leave on
-// the same grid, so a known prefix cannot be told from an unknown one by the clock.
+// A slow hash of cost 10 takes some 50 to 100 ms, each step of cost twice that. Refusals of credentials that
+// might have needed one all leave on the same grid, so a known prefix cannot be told from an unknown one by
+// the clock. A grid that a hash outlasts would tell.
 const REFUSAL_GRID_MS = 250;
+const GRID_COST = 10;
 // With them those of verified keys that a config may word as if the key were unknown.
 const HELD_BACK: ReadonlySet<DenialReason> = new Set([
   "credential_malformed",
@@ -57,7 +60,27 @@ const HELD_BACK: ReadonlySet<DenialReason> = new Set([
 export function holdBackMs(decision: Settled, policy: Policy, elapsedMs: number): number {
   if (decision.kind !== "deny" || policy.keys.slowPrefixLengths.length === 0) return 0;
   if (!HELD_BACK.has(decision.reason)) return 0;
-  return REFUSAL_GRID_MS - (elapsedMs % REFUSAL_GRID_MS);
+  const gridMs = gridOf(policy.keys);
+  return gridMs - (elapsedMs % gridMs);
+}
+
+const GRIDS = new WeakMap<KeyIndex, number>();
+
+/** As much time as the prefix takes that is the most work to verify: all keys that share it are tried. */
+function gridOf(keys: KeyIndex): number {
+  let gridMs = GRIDS.get(keys);
+  if (gridMs === undefined) {
+    const works = Array.from(keys.slowByPrefix.values(), (sharing) =>
+      sharing.reduce((work, key) => work + workOf(key), 0),
+    );
+    gridMs = REFUSAL_GRID_MS * 2 ** Math.ceil(Math.log2(Math.max(1, ...works)));
+    GRIDS.set(keys, gridMs);
+  }
+  return gridMs;
+}
+
+function workOf({ digest }: Key): number {
+  return digest.kind === "bcrypt" ? 2 ** (digest.cost - GRID_COST) : 0;
 }
 
 /** The denial for what must not happen. Whatever broke, the upstream hears nothing more of this request. */

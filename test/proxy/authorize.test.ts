@@ -73,6 +73,20 @@ describe("holdBackMs()", () => {
     expect(holdBackMs(deny("scope_insufficient"), SLOW, 5)).toBe(0);
   });
 
+  test("widens the grid with the cost of the hashes, and with the number of keys that share a prefix", () => {
+    const costing = (cost: number, count: number) =>
+      createPolicy({
+        keys: Array.from({ length: count }, (_, index) => ({
+          id: `key-${index}`,
+          prefix: "abcd",
+          digest: { ...DIGEST, cost },
+        })),
+      });
+    const gridOf = (cost: number, count = 1) => holdBackMs(deny("key_unknown"), costing(cost, count), 0);
+    expect([gridOf(4), gridOf(10), gridOf(11), gridOf(12)]).toEqual([250, 250, 500, 1000]);
+    expect([gridOf(10, 2), gridOf(10, 3), gridOf(12, 2)]).toEqual([500, 1000, 2000]);
+  });
+
   test("holds nothing back where no key has a slow hash", async () => {
     const fast = createPolicy({ routes: [{ match: "* /**", authenticated: true }] });
     expect(holdBackMs(await authorize(FACTS, fast, withParts({})), fast, 5)).toBe(0);
