@@ -25,6 +25,9 @@ interface UpgradeTurn extends Turn {
 // RFC 6455 §5.5.1: a server's close frame, unmasked, with status 1008 (policy violation, §7.4.1).
 const CLOSE_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xf0]);
 
+// For the client's own end after ours, and for what it has not received yet.
+const CLOSE_WAIT_MS = 10_000;
+
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
 export function isUpgrade(request: IncomingMessage): boolean {
   return request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket";
@@ -128,15 +131,12 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
       end: () => {
         ending = "ended";
         upstream.unpipe(socket);
-        // Left piped, the client's side would be paused again when the upstream's has closed.
-        socket.unpipe(upstream);
         socket.end(CLOSE_FRAME);
         upstream.destroy();
-        // The client's own close frame and end must be read, or this side never closes.
-        socket.resume();
       },
     };
     if (open !== undefined) turn.gateway.openExchanges.add(open);
+    upstream.once("close", () => readToEnd(turn, upstream));
     const added = toResponseHeaders(turn, permit);
     for (let index = 0; index < added.length; index += 2) {
       answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
@@ -149,6 +149,18 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
   outgoing.prependListener("response", (answer: IncomingMessage) => {
     observer.record(toRecord(turn, permit, answer.statusCode ?? 0, "complete", "the upstream refused the upgrade"));
   });
+}
+
+/**
+ * What a client sends when its upstream is gone has nowhere to go, but unread it would hide the client's own end, and
+ * this side would never close. Unpiped first: the pipe pauses its source when it finds the upstream closed.
+ */
+function readToEnd({ gateway, socket }: UpgradeTurn, upstream: Socket): void {
+  if (socket.destroyed) return;
+  socket.unpipe(upstream);
+  socket.resume();
+  const deadline = gateway.clock.after(CLOSE_WAIT_MS, () => socket.destroy());
+  socket.once("close", () => deadline.cancel());
 }
 
 function toHeaderObject(headers: readonly string[]): Record<string, string> {

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { createFolder, type Folder, type Program, startProgram } from "../e2e/harness.ts";
-import { credentialOf, DOOMED, keysYaml, mainYaml } from "./deployment.ts";
+import { credentialOf, DOOMED, keysYaml, mainYaml, STEADY } from "./deployment.ts";
 import { type SoakUpstream, startSoakUpstream } from "./soak/upstream.ts";
 
 let upstream: SoakUpstream;
@@ -34,6 +35,37 @@ const openInMetrics = async (): Promise<string | undefined> => {
   const text = await (await fetch(`${program.adminUrl}/metrics`)).text();
   return /^latchkey_upgraded_connections_open (\d+)$/m.exec(text)?.[1];
 };
+
+/** Upgrades by hand, so that the client's end comes when the test says so. */
+async function upgradeByHand(id: string): Promise<Socket> {
+  const socket = connect({ port: program.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => {});
+  const fields = ["Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+  const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}`;
+  socket.write(["GET /socket HTTP/1.1", ...fields, key, `X-API-Key: ${credentialOf(id)}`, "", ""].join("\r\n"));
+  await once(socket, "data");
+  return socket;
+}
+
+// A client frame of text, masked by zeros.
+const FRAME = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
+
+test("WebSockets that the upstream ended are closed for good, whatever their clients send afterwards", async () => {
+  const clients = await Promise.all([upgradeByHand(STEADY[0]), upgradeByHand(STEADY[1]), upgradeByHand(STEADY[2])]);
+  const [ending, sending, ...silent] = clients;
+  expect(await openInMetrics()).toBe("3");
+  const ended = Promise.all(clients.map((client) => once(client.resume(), "end")));
+  upstream.endSockets();
+  await ended;
+  sending?.write(FRAME);
+  sending?.end();
+  ending?.end();
+  await expect.poll(openInMetrics).toBe("1");
+  // One that neither sends nor ends is cut after a while.
+  expect(silent).toHaveLength(1);
+  await expect.poll(openInMetrics, { timeout: 15_000 }).toBe("0");
+  for (const client of clients) client.destroy();
+});
 
 test("WebSockets that a reload ended are closed for good, and each is logged once", async () => {
   const sockets = await Promise.all(DOOMED.flatMap((id) => [openSocket(id), openSocket(id)]));

@@ -36,7 +36,7 @@ export interface SoakResult {
 const RELOAD_EVERY_MS = 200;
 const RESTART_EVERY_MS = 10_000;
 const DOWN_MS = 300;
-const SAMPLE_EVERY_MS = 2_000;
+const SAMPLE_EVERY_MS = 1_000;
 const SETTLED_WITHIN_MS = 15_000;
 
 /** Runs the built program under mixed traffic and ceaseless reloads, and accounts for every request. */
@@ -128,7 +128,7 @@ async function sampleNowAndThen(
     await pauseUntil(SAMPLE_EVERY_MS, over);
     const sample = await takeSample(program, nowMs());
     samples.push(sample);
-    if (samples.length % 15 === 0) report?.(JSON.stringify(sample));
+    if (samples.length % 30 === 0) report?.(JSON.stringify(sample));
   }
   return samples;
 }

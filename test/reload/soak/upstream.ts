@@ -1,11 +1,14 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 
 /** An upstream that can be taken away and come back on the same port. */
 export interface SoakUpstream {
   readonly url: string;
+  /** Ends every WebSocket by the end of its connection alone. */
+  readonly endSockets: () => void;
   readonly restart: (downMs: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -23,6 +26,9 @@ export async function startSoakUpstream(): Promise<SoakUpstream> {
   if (typeof bound !== "object" || bound === null) throw new Error("the upstream has no address");
   return {
     url: `http://127.0.0.1:${bound.port}`,
+    endSockets: () => {
+      for (const connection of running.upgraded) connection.end();
+    },
     restart: async (downMs) => {
       await shut(running);
       await pause(downMs);
@@ -35,6 +41,7 @@ export async function startSoakUpstream(): Promise<SoakUpstream> {
 interface Running {
   readonly http: Server;
   readonly sockets: WebSocketServer;
+  readonly upgraded: ReadonlySet<Duplex>;
 }
 
 async function open(port: number): Promise<Running> {
@@ -45,9 +52,14 @@ async function open(port: number): Promise<Running> {
     socket.on("message", (data) => socket.send(String(data)));
     socket.send(JSON.stringify(generationsOf(request)));
   });
+  const upgraded = new Set<Duplex>();
+  http.on("upgrade", (_, connection) => {
+    upgraded.add(connection);
+    connection.on("close", () => upgraded.delete(connection));
+  });
   http.listen(port, "127.0.0.1");
   await once(http, "listening");
-  return { http, sockets };
+  return { http, sockets, upgraded };
 }
 
 async function shut({ http, sockets }: Running): Promise<void> {
