@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
-import type { LoadResult } from "../config/load.ts";
+import type { LoadedConfiguration, LoadResult } from "../config/load.ts";
 import { describeDiff, diffPolicies } from "../config/policy-diff.ts";
 import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { restartNeeded } from "../config/restart.ts";
@@ -12,7 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 
 export interface ReloaderOptions {
   readonly load: () => Promise<LoadResult>;
-  readonly first: Loaded<Configuration>;
+  readonly first: LoadedConfiguration;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -41,15 +41,17 @@ export function startReloader(options: ReloaderOptions): Reloader {
   const store = createPolicyStore<Configuration>({
     load: async () => {
       const restless = await waitForRest(files, restClock);
-      return restless === undefined ? options.load() : refuseRestless(restless, files);
+      const loaded = restless === undefined ? await options.load() : refuseRestless(restless, files);
+      // What a refused main file names is watched too: one of those files may be all that is missing.
+      files = loaded.kind === "loaded" ? watchedFiles(loaded) : [...new Set([...files, ...loaded.files])];
+      watcher.setFiles(files, loaded.digests);
+      return loaded;
     },
     initial: first.configuration,
     nowMs: clock.now,
     guard: options.guard,
     onSwap: (next, previous) => {
       options.takeUp(next.configuration);
-      files = watchedFiles(next);
-      watcher.setFiles(files);
       report(next, previous, options);
     },
     onReject: (diagnostics) => {
@@ -66,7 +68,8 @@ export function startReloader(options: ReloaderOptions): Reloader {
     await options.afterAttempt();
     return outcome;
   };
-  const watcher = watchFiles(files, () => void reload(), { timers: { setTimeout: unreferenced } });
+  const timers = { setTimeout: unreferenced };
+  const watcher = watchFiles(files, () => void reload(), { timers, known: first.digests });
   metrics.reloaded("success", first.configuration.policy.revision, clock.now());
   return { reload, lastReload: () => store.lastReload, close: () => watcher.close() };
 }
@@ -88,7 +91,7 @@ function refuseRestless(file: string, files: readonly string[]): LoadResult {
   return { kind: "rejected", diagnostics: [diagnostic], files, digests: new Map() };
 }
 
-function watchedFiles(loaded: Loaded<Configuration>): readonly string[] {
+function watchedFiles(loaded: LoadedConfiguration): readonly string[] {
   const { tls } = loaded.configuration.settings.listen;
   return tls === undefined ? loaded.files : [...loaded.files, tls.cert, tls.key];
 }

@@ -103,6 +103,16 @@ describe("the built program, while its files are in disorder,", () => {
     expect([...pairs].toSorted()).toEqual(["1/1", "2/2", "3/3", "4/4"]);
   });
 
+  test("takes up a keys file that comes after the main file that names it, in a directory nobody watched", async () => {
+    await withTraffic(layPlain, async (program, folder) => {
+      await write(folder, "etc/latchkey.yaml", mainYaml(upstream.url, 2, "../later/keys.yaml"));
+      await expect.poll(() => successGauge(program)).toBe("0");
+      await mkdir(join(folder, "later"));
+      await write(folder, "later/keys.yaml", keysYaml(2, 1));
+      await firstAnswer(program, DOOMED[0], isRefused);
+    });
+  });
+
   const whole = keysYaml(9, 6);
   const broken: readonly (readonly [name: string, breakUp: (etc: string) => Promise<void>])[] = [
     ["an empty keys file", (etc) => truncate(join(etc, "keys.yaml"))],
