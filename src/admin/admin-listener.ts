@@ -13,6 +13,7 @@ import type { Prober } from "./probe.ts";
  * - `GET /.well-known/jwks.json`  public keys of the identity assertion
  * - `GET /probe/<name>`           the status of the configured path of the upstream
  * - `POST /-/reload`              reloads the config now (token)
+ * - `GET /-/shadow`               how the candidate policy differs on the traffic so far (token)
  */
 export interface AdminListener {
   readonly address: SocketAddress;
@@ -28,6 +29,7 @@ export interface AdminBackend {
   readonly jwks: () => Promise<readonly JWK[]>;
   readonly probe: Prober;
   readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly shadow: () => Readonly<Record<string, unknown>>;
 }
 
 interface Answer {
@@ -79,6 +81,7 @@ async function answer(request: IncomingMessage, backend: AdminBackend): Promise<
     return { status: 401, contentType: TEXT, body: "admin token required\n", headers: ["WWW-Authenticate", "Bearer"] };
   }
   if (path === "/-/reload" && request.method === "POST") return toJson(200, await backend.reload());
+  if (path === "/-/shadow" && isRead) return toJson(200, backend.shadow());
   return { status: 404, contentType: TEXT, body: "not found\n" };
 }
 

@@ -22,6 +22,7 @@ import { type Drained, drain } from "./drain.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
 import { createKeyOperations } from "./key-operations.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
+import { createShadowKeeper, type ShadowKeeper } from "./shadow.ts";
 
 export interface ServeOptions {
   readonly configFile: string;
@@ -52,12 +53,9 @@ export interface ServingProcess {
 /** Loads the config, opens both listeners and keeps the policy that of the files: the composition root. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { clock, metrics } = options;
-  const load = async (): Promise<LoadResult> =>
-    parseConfiguration(
-      await readSnapshot(options.configFile, createSourceIo(options.env)),
-      options.overrides,
-      clock.now(),
-    );
+  const loadFile = async (file: string): Promise<LoadResult> =>
+    parseConfiguration(await readSnapshot(file, createSourceIo(options.env)), options.overrides, clock.now());
+  const load = () => loadFile(options.configFile);
   const first = await load();
   if (first.kind === "rejected") return first;
 
@@ -72,7 +70,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
       slowHash: verifier.hash,
       reload: () => reloader.reload(),
     });
-    const gateway = createGateway(inForce, verifier, keyOperations, log, options);
+    const shadow = createShadowKeeper({ load: loadFile, log, metrics, now: clock.now, pause: letOthersRun });
+    const gateway = createGateway(inForce, verifier, keyOperations, shadow, log, options);
     const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrade);
     const reloader = startReloader({
       load,
@@ -85,12 +84,14 @@ export async function serve(options: ServeOptions): Promise<Served> {
         replaceInForce(inForce, next, clock.now());
         endUnusable(inForce, clock);
         listener.retune(next.settings.listen);
+        void shadow.follow(next);
       },
       afterAttempt: () => renewTls(listener, settings().listen, log),
     });
+    void shadow.follow(first.configuration);
     const sweep = startSweep(inForce, clock);
     metrics.watchUpgrades(() => inForce.upgraded.size);
-    const backend = createBackend(inForce, reloader, metrics);
+    const backend = createBackend(inForce, reloader, shadow, metrics);
     const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
     return {
       kind: "serving",
@@ -99,8 +100,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
         adminAddress: adminListener?.address,
         log,
         warnings: [...first.warnings, ...(await findFileMounts(first.files))],
-        reload: reloader.reload,
-        stop: () => stop({ inForce, listener, adminListener, reloader, sweep, verifier, clock }),
+        reload: () => reloadBoth(reloader, shadow),
+        stop: () => stop({ inForce, listener, adminListener, reloader, shadow, sweep, verifier, clock }),
       },
     };
   } catch (error) {
@@ -112,6 +113,7 @@ function createGateway(
   inForce: InForce,
   verifier: BcryptVerifier,
   keyOperations: KeyOperations,
+  shadow: ShadowKeeper,
   log: Log,
   options: ServeOptions,
 ): Gateway {
@@ -130,12 +132,13 @@ function createGateway(
         accessLog.record(record);
       },
     },
+    shadow: shadow.current,
     isDraining: () => inForce.draining,
     createRequestId: randomUUID,
   };
 }
 
-function createBackend(inForce: InForce, reloader: Reloader, metrics: Metrics): AdminBackend {
+function createBackend(inForce: InForce, reloader: Reloader, shadow: ShadowKeeper, metrics: Metrics): AdminBackend {
   const settings = () => inForce.generation.configuration.settings;
   return {
     settings: () => settings().admin,
@@ -154,8 +157,16 @@ function createBackend(inForce: InForce, reloader: Reloader, metrics: Metrics): 
       return assertion === undefined ? [] : [await publicJwk(assertion)];
     },
     probe: (path) => createProber(settings().upstream)(path),
-    reload: async () => ({ ...(await reloader.reload()) }),
+    reload: async () => ({ ...(await reloadBoth(reloader, shadow)) }),
+    shadow: shadow.report,
   };
+}
+
+/** Asked for by a person, who may mean the candidate; a watched change names its own file. */
+async function reloadBoth(reloader: Reloader, shadow: ShadowKeeper): ReturnType<Reloader["reload"]> {
+  const outcome = await reloader.reload();
+  await shadow.reload();
+  return outcome;
 }
 
 interface Stoppable {
@@ -163,6 +174,7 @@ interface Stoppable {
   readonly listener: Listener;
   readonly adminListener: AdminListener | undefined;
   readonly reloader: Reloader;
+  readonly shadow: ShadowKeeper;
   readonly sweep: Timer;
   readonly verifier: BcryptVerifier;
   readonly clock: Clock;
@@ -173,12 +185,14 @@ async function stop({
   listener,
   adminListener,
   reloader,
+  shadow,
   sweep,
   verifier,
   clock,
 }: Stoppable): Promise<Drained> {
   inForce.draining = true;
   reloader.close();
+  shadow.close();
   sweep.cancel();
   const drained = await drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
   await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close()]);

@@ -9,6 +9,7 @@ import { initCommand } from "./init.ts";
 import { keysCommand } from "./keys.ts";
 import { schemaCommand } from "./schema.ts";
 import { serveCommand } from "./serve.ts";
+import { shadowCommand } from "./shadow.ts";
 import { statusCommand } from "./status.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
@@ -22,6 +23,7 @@ const COMMANDS = [
   explainCommand,
   diffCommand,
   statusCommand,
+  shadowCommand,
   schemaCommand,
   healthcheckCommand,
 ];

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { type Diagnostic, formatDiagnostics } from "../config/diagnostics.ts";
 import { createPaint } from "./paint.ts";
 
-const diagnostic = z.object({
+/** A diagnostic as the admin port tells it. */
+export const diagnosticShape = z.object({
   severity: z.enum(["error", "warning"]),
   file: z.string(),
   line: z.number(),
@@ -15,7 +16,7 @@ const diagnostic = z.object({
 const outcome = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("swapped"), revision: z.string(), previous: z.string() }),
   z.object({ kind: z.literal("unchanged") }),
-  z.object({ kind: z.literal("rejected"), diagnostics: z.array(diagnostic) }),
+  z.object({ kind: z.literal("rejected"), diagnostics: z.array(diagnosticShape) }),
 ]);
 
 const status = z.object({
@@ -62,7 +63,7 @@ export function formatStatus(shown: Status, nowMs: number, colour: boolean): str
   return `${lines.join("\n")}\n`;
 }
 
-function toDiagnostic({ fix, ...rest }: z.infer<typeof diagnostic>): Diagnostic {
+export function toDiagnostic({ fix, ...rest }: z.infer<typeof diagnosticShape>): Diagnostic {
   return fix === undefined ? rest : { ...rest, fix };
 }
 

@@ -119,12 +119,18 @@ function describe(
 
 /** Most keys share their scopes with many others; each pair of callers that count the same is compared once. */
 function rememberByCaller(compare: (from: Caller, to: Caller) => Compared): typeof compare {
-  const numbers = new Map<Grants, number>();
+  const numbers = new Map<string, number>();
+  const numberOf = new Map<Grants, number>();
   const known = new Map<string, Compared>();
   const nameOf = ({ key }: Caller): string => {
     if (key === undefined) return "-";
-    const number = numbers.get(key.grants) ?? numbers.size;
-    numbers.set(key.grants, number);
+    let number = numberOf.get(key.grants);
+    if (number === undefined) {
+      const scopes = [...key.grants.exact].sort().join("\n");
+      number = numbers.get(scopes) ?? numbers.size;
+      numbers.set(scopes, number);
+      numberOf.set(key.grants, number);
+    }
     return `${number}${key.readOnly ? "r" : "w"}`;
   };
   return (from, to) => {

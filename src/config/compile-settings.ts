@@ -11,7 +11,7 @@ export function compileSettings(
   around: Surroundings,
   report: Report,
 ): Omit<Settings, "denials" | "identity" | "operations"> {
-  const { admin, reload, drain, log } = main;
+  const { admin, shadow, reload, drain, log } = main;
   return {
     listen: compileListen(main, around, report),
     upstream: compileUpstream(main, around, report),
@@ -21,6 +21,7 @@ export function compileSettings(
       probes: new Map(Object.entries(admin.probes)),
     },
     limitHeaders: compileLimitHeaders(main, report),
+    shadow: shadow === undefined ? undefined : resolve(around.directory, shadow),
     reload: { maxRemovedPercent: reload.maxRemoved, confirm: reload.confirm },
     drain: { delayMs: drain.delay, timeoutMs: drain.timeout },
     log,

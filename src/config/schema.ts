@@ -232,6 +232,14 @@ export const mainSchema = z
       .describe("How digests of keys are computed"),
     management: management.optional(),
     keys: keys.optional().describe("A keys file, {files: […]}, or the records themselves"),
+    shadow: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "Another main file, relative to this one, whose policy is evaluated on real traffic and enforces nothing",
+      )
+      .meta({ examples: ["candidate.yaml"] }),
     reload,
     drain,
     log,

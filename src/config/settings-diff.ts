@@ -10,6 +10,7 @@ export function diffSettings(old: Settings, next: Settings): readonly string[] {
     ["denials", ({ denials }) => denials],
     ["identity", ({ identity }) => identity],
     ["management", ({ operations }) => [...operations].map(([route, operation]) => [route.match, operation])],
+    ["shadow", ({ shadow }) => shadow],
     ["reload", ({ reload }) => reload],
     ["drain", ({ drain }) => drain],
     ["log", ({ log }) => log],

@@ -20,6 +20,8 @@ export interface Settings {
   readonly limitHeaders: LimitHeaders;
   /** Routes that Latchkey answers itself; empty unless the config has `management`. */
   readonly operations: ReadonlyMap<Route, KeyOperation>;
+  /** Absolute path of the main file whose policy is evaluated beside this one. */
+  readonly shadow: string | undefined;
   readonly reload: ReloadSettings;
   readonly drain: DrainSettings;
   readonly log: LogSettings;

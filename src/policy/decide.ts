@@ -1,10 +1,10 @@
 import { type Demand, hasRoomFor, retryAfter, type Taken, takeAll } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
-import { type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
+import { type Allowed, type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
 import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
-import { matchRoute, neededScopes } from "./match-route.ts";
+import { matchRoute, neededScopes, type Routed } from "./match-route.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
@@ -30,7 +30,7 @@ export function decide(
 
   const routed = matchRoute(target, facts.method, policy);
   if (routed === "ambiguous") return deny("target_invalid", { detail: "readings of the path match different routes" });
-  const { route, segments: path, detail } = routed;
+  const { route } = routed;
   if (route?.access.kind === "public") return admitPublic(facts, route, state, nowMs);
 
   const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
@@ -58,9 +58,20 @@ export function decide(
     return { kind: "verify", credential: presented.credential, candidates: found.candidates };
   }
 
-  const { key } = found;
-  const principal: Principal = { key, segments: format.segments };
-  const known = { route, principal, segments: format.segments };
+  return decideVerified(facts, routed, { key: found.key, segments: format.segments }, policy, state, nowMs);
+}
+
+/** The checks that are left once the full credential was verified: `decide` ends with them. */
+export function decideVerified(
+  facts: RequestFacts,
+  { route, segments: path, detail }: Routed,
+  principal: Principal,
+  policy: Policy,
+  state: PolicyState,
+  nowMs: number,
+): Allowed | Denial {
+  const { key } = principal;
+  const known = { route, principal, segments: principal.segments };
   const statusProblem = findStatusProblem(key, nowMs);
   if (statusProblem !== undefined) return deny(statusProblem, known);
   if (route === undefined) return deny("route_unknown", { ...known, detail });
@@ -92,7 +103,7 @@ function demandsOf(route: Route, owner: string, key: Key | undefined): readonly 
   return demands;
 }
 
-function conclude(taken: Taken, route: Route, principal: Principal | undefined): Decision {
+function conclude(taken: Taken, route: Route, principal: Principal | undefined): Allowed | Denial {
   const known = { route, principal, segments: principal?.segments ?? NO_SEGMENTS };
   switch (taken.kind) {
     case "taken":

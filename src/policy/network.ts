@@ -60,5 +60,16 @@ export function compileNetworks(ranges: readonly string[]): NetworkSet {
     const { text, family } = network.address;
     lists[family].addSubnet(text, network.prefix, family);
   }
-  return { ranges, contains: (address) => lists[address.family].check(address.text, address.family) };
+  // The requests of one connection all come from one address, and the native check costs more than all else of a decision.
+  let latest = "";
+  let wasContained = false;
+  return {
+    ranges,
+    contains: ({ text, family }) => {
+      if (text === latest) return wasContained;
+      wasContained = lists[family].check(text, family);
+      latest = text;
+      return wasContained;
+    },
+  };
 }

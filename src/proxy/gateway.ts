@@ -7,6 +7,7 @@ import type { Forwarder } from "./forward.ts";
 import type { Generation } from "./generation.ts";
 import type { KeyOperations } from "./manage.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
+import type { Shadow } from "./shadow.ts";
 
 /** Runs slow hashes off the event loop: one per credential at a time, in a bounded queue. */
 export interface SlowVerifier {
@@ -25,6 +26,8 @@ export interface Gateway {
   readonly openExchanges: OpenExchanges;
   readonly keyOperations: KeyOperations;
   readonly observer: Observer;
+  /** Undefined unless a candidate policy is evaluated beside the live one. */
+  readonly shadow: () => Shadow | undefined;
   /** Whether the process is on its way out: connections are closed after their answer. */
   readonly isDraining: () => boolean;
   readonly createRequestId: () => string;

@@ -38,7 +38,19 @@ export function decideTurn(turn: Turn): Settled | Promise<Settled> {
   const problem = findRequestProblem(turn.request, settings.listen.maxHeaders);
   if (problem !== undefined) return deny(problem.reason, { detail: problem.detail });
   const decision = authorize(turn.arrival.facts, policy, turn.gateway);
-  return decision instanceof Promise ? decision.then((settled) => holdBack(turn, settled)) : holdBack(turn, decision);
+  return decision instanceof Promise ? decision.then((settled) => follow(turn, settled)) : follow(turn, decision);
+}
+
+function follow(turn: Turn, decision: Settled): Settled | Promise<Settled> {
+  const { gateway, generation, arrival, requestId } = turn;
+  gateway.shadow()?.observe({
+    facts: arrival.facts,
+    live: generation.configuration.policy,
+    decision,
+    requestId,
+    nowMs: gateway.clock.now(),
+  });
+  return holdBack(turn, decision);
 }
 
 function holdBack(turn: Turn, decision: Settled): Settled | Promise<Settled> {

@@ -6,6 +6,9 @@ export interface Metrics extends Observer {
   readonly registry: Registry;
   /** `unchanged` is a success too: the files on disk are the policy in force again. */
   readonly reloaded: (result: "success" | "unchanged" | "failure", revision: string, nowMs: number) => void;
+  readonly shadowed: (outcome: string, reason: string, route: string) => void;
+  readonly shadowUndecided: (cause: string) => void;
+  readonly shadowActive: (active: boolean) => void;
   readonly watchUpgrades: (read: () => number) => void;
 }
 
@@ -58,9 +61,27 @@ export function createMetrics(version: string): Metrics {
     { version },
     1,
   );
+  const shadowDecisions = new Counter({
+    name: "latchkey_shadow_decisions_total",
+    help: "Requests by what the candidate policy would have made of them",
+    labelNames: ["outcome", "reason", "route"],
+    registers,
+  });
+  const shadowUndecided = new Counter({
+    name: "latchkey_shadow_undecided_total",
+    help: "Requests the candidate policy was not compared on, by cause",
+    labelNames: ["cause"],
+    registers,
+  });
+  const shadowActive = new Gauge({
+    name: "latchkey_shadow_active",
+    help: "1 while a candidate policy is evaluated beside the live one",
+    registers,
+  });
   // Bound children save the label look-up on the hot path. Routes, reasons and statuses are few.
   const counters = new Map<string, Counter.Internal>();
   const timers = new Map<string, Histogram.Internal<"route">>();
+  const shadows = new Map<string, Counter.Internal>();
   return {
     registry,
     record: (record) => {
@@ -87,6 +108,17 @@ export function createMetrics(version: string): Metrics {
       info.reset();
       info.set({ revision }, 1);
     },
+    shadowed: (outcome, reason, route) => {
+      const handle = `${outcome} ${reason} ${route}`;
+      let counter = shadows.get(handle);
+      if (counter === undefined) {
+        counter = shadowDecisions.labels({ outcome, reason, route });
+        shadows.set(handle, counter);
+      }
+      counter.inc();
+    },
+    shadowUndecided: (cause) => shadowUndecided.inc({ cause }),
+    shadowActive: (active) => shadowActive.set(active ? 1 : 0),
     watchUpgrades: (read) => {
       new Gauge({
         name: "latchkey_upgraded_connections_open",

@@ -1,0 +1,157 @@
+import { type BucketTable, createBucketTable } from "./bucket.ts";
+import { decide, decideVerified } from "./decide.ts";
+import type { Allowed, Denial, DenialReason } from "./decision.ts";
+import type { RequestFacts } from "./facts.ts";
+import type { Key, Verification } from "./key.ts";
+import { matchRoute } from "./match-route.ts";
+import type { Policy, PolicyState } from "./policy.ts";
+import { judgeTarget } from "./target.ts";
+
+/** What a candidate policy would have made of a request that the live one decided. */
+export type ShadowVerdict =
+  | {
+      readonly kind: "compared";
+      readonly outcome: ShadowOutcome;
+      /** Why the refusing one of the two refuses; the live one's where both do. Undefined where both allow. */
+      readonly reason: DenialReason | undefined;
+      /** The live route, or the candidate's where the live policy has none. */
+      readonly route: string | undefined;
+      readonly keyId: string | undefined;
+      /** The candidate's word on its refusal, for the operator. */
+      readonly detail: string;
+    }
+  /** Nothing to compare: the live policy itself could not decide, or only a slow hash could tell. */
+  | { readonly kind: "undecided"; readonly cause: "live" | "slow_hash" };
+
+export type ShadowOutcome = "same" | "would_allow" | "would_deny";
+
+/** Two policies side by side, with what is worked out once for both. */
+export interface ShadowPair {
+  readonly live: Policy;
+  readonly candidate: Policy;
+  readonly samePepper: boolean;
+  /** Whether both read a credential, and what it says of itself, in the same way. */
+  readonly sameFront: boolean;
+  readonly liveBcrypt: ReadonlyMap<string, Key>;
+  readonly candidateBcrypt: ReadonlyMap<string, Key>;
+}
+
+/** What the candidate spends: never the live buckets. */
+export interface ShadowBuckets {
+  readonly buckets: BucketTable;
+  readonly failures: BucketTable;
+}
+
+export function createShadowBuckets(): ShadowBuckets {
+  return { buckets: createBucketTable(), failures: createBucketTable() };
+}
+
+export function pairPolicies(live: Policy, candidate: Policy): ShadowPair {
+  const [ours, theirs] = [live.keys.pepper, candidate.keys.pepper];
+  return {
+    live,
+    candidate,
+    samePepper: ours !== undefined && theirs !== undefined && ours.equals(theirs),
+    sameFront: JSON.stringify(frontOf(live)) === JSON.stringify(frontOf(candidate)),
+    liveBcrypt: indexBcrypt(live),
+    candidateBcrypt: indexBcrypt(candidate),
+  };
+}
+
+/** All that a request meets before its key is looked up, but for the route. */
+function frontOf({ httpsRequired, paths, credentials, keyFormats, accept }: Policy): unknown {
+  return [
+    httpsRequired,
+    paths,
+    { ...credentials, urlParameters: [...credentials.urlParameters].sort() },
+    keyFormats.map(({ text }) => text),
+    [...accept].map(([name, values]) => [name, [...values].sort()]),
+  ];
+}
+
+function indexBcrypt({ keys }: Policy): ReadonlyMap<string, Key> {
+  const index = new Map<string, Key>();
+  for (const sharing of keys.slowByPrefix.values()) {
+    for (const key of sharing) if (key.digest.kind === "bcrypt") index.set(key.digest.text, key);
+  }
+  return index;
+}
+
+/**
+ * Decides a request once more, by the candidate and its own buckets, and compares. A credential that the
+ * live policy verified is known by its digest, so it is not hashed again, and never slowly.
+ */
+export function compareDecisions(
+  facts: RequestFacts,
+  live: Allowed | Denial,
+  pair: ShadowPair,
+  spent: ShadowBuckets,
+  nowMs: number,
+): ShadowVerdict {
+  if (live.kind === "deny" && UNDECIDED.has(live.reason)) return { kind: "undecided", cause: "live" };
+  const decision = decideByCandidate(facts, live, pair, spent, nowMs);
+  if (decision === undefined) return { kind: "undecided", cause: "slow_hash" };
+  return {
+    kind: "compared",
+    outcome: live.kind === decision.kind ? "same" : decision.kind === "allow" ? "would_allow" : "would_deny",
+    reason: live.kind === "deny" ? live.reason : decision.kind === "deny" ? decision.reason : undefined,
+    route: (live.route ?? decision.route)?.match,
+    keyId: (live.principal ?? decision.principal)?.key.id,
+    detail: decision.kind === "deny" ? decision.detail : "",
+  };
+}
+
+/** The candidate's decision; undefined where only a slow hash could tell. */
+function decideByCandidate(
+  facts: RequestFacts,
+  live: Allowed | Denial,
+  pair: ShadowPair,
+  { buckets, failures }: ShadowBuckets,
+  nowMs: number,
+): Allowed | Denial | undefined {
+  const { candidate } = pair;
+  const state: PolicyState = { buckets, failures, verified: NOTHING_VERIFIED };
+  const key = live.principal && findByDigest(live.principal.key, pair);
+  if (live.principal !== undefined && key !== undefined && pair.sameFront) {
+    const target = judgeTarget(facts.target, candidate.paths);
+    const routed = target.kind === "refused" ? "ambiguous" : matchRoute(target, facts.method, candidate);
+    // A public route looks at no key, and a path that is refused concerns none.
+    if (routed !== "ambiguous" && routed.route?.access.kind !== "public") {
+      return decideVerified(facts, routed, { key, segments: live.principal.segments }, candidate, state, nowMs);
+    }
+  }
+  const decision = decide(facts, candidate, state, nowMs, key && { kind: "matched", key });
+  if (decision.kind !== "verify") return decision;
+  const { credential, candidates } = decision;
+  if (live.kind === "allow" || live.reason !== "key_unknown" || !wereTried(credential, candidates, pair))
+    return undefined;
+  const refused = decide(facts, candidate, state, nowMs, UNMATCHED);
+  return refused.kind === "verify" ? undefined : refused;
+}
+
+// The live policy itself said nothing of the request: the process had no room, or something broke.
+const UNDECIDED: ReadonlySet<DenialReason> = new Set(["overloaded", "internal_error", "draining"]);
+const NOTHING_VERIFIED = { find: () => undefined };
+const UNMATCHED: Verification = { kind: "unmatched" };
+
+/** The candidate's record with the digest that the live policy just verified. */
+function findByDigest({ digest }: Key, { candidate, samePepper, candidateBcrypt }: ShadowPair): Key | undefined {
+  switch (digest.kind) {
+    case "sha256":
+      return candidate.keys.bySha256.get(digest.hex);
+    case "hmac-sha256":
+      return samePepper ? candidate.keys.byHmac.get(digest.hex) : undefined;
+    case "bcrypt":
+      return candidateBcrypt.get(digest.text);
+    default:
+      return digest satisfies never;
+  }
+}
+
+/** Whether the live policy has tried the credential on all of these digests, and so knows that none fits. */
+function wereTried(credential: string, candidates: readonly Key[], { liveBcrypt }: ShadowPair): boolean {
+  return candidates.every(({ digest }) => {
+    const prefix = digest.kind === "bcrypt" ? liveBcrypt.get(digest.text)?.prefix : undefined;
+    return prefix !== undefined && credential.startsWith(prefix);
+  });
+}
