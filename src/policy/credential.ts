@@ -67,6 +67,9 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
+/** HTML 4 and older Python and Ruby servers separate parameters by a semicolon too (CVE-2021-23336). */
+export const PARAMETER_SEPARATOR = /[&;]/;
+
 /** The names of query parameters that present a key, as they stand in the query (still encoded). */
 export function findUrlCredentials(
   query: string | undefined,
@@ -75,7 +78,7 @@ export function findUrlCredentials(
 ): ReadonlySet<string> {
   const found = new Set<string>();
   if (query === undefined || rules.inUrl === "ignore") return found;
-  for (const pair of query.split("&")) {
+  for (const pair of query.split(PARAMETER_SEPARATOR)) {
     const equals = pair.indexOf("=");
     const name = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? "" : pair.slice(equals + 1);

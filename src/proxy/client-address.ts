@@ -6,6 +6,8 @@ export interface Peer {
   readonly encrypted: boolean;
   /** Requests being answered on this connection: while any is, no error may be written between their bytes. */
   inFlight: number;
+  /** The last request read from it: while it is incomplete, what the parser rejects is the rest of its body. */
+  latest?: { readonly complete: boolean };
 }
 
 /** Who a request is believed to come from and how it reached the first trusted hop. */

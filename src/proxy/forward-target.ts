@@ -1,4 +1,4 @@
-import { findUrlCredentials } from "../policy/credential.ts";
+import { findUrlCredentials, foldParameter, PARAMETER_SEPARATOR } from "../policy/credential.ts";
 import { isPrefixedKey } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Route } from "../policy/route.ts";
@@ -13,15 +13,25 @@ export function toForwardTarget(target: string, route: Route, policy: Policy): s
   const query = target.slice(mark + 1);
   const stripped = strippedParameters(query, route, policy);
   if (stripped.size === 0) return target;
-  const kept = query.split("&").filter((pair) => !stripped.has(parameterName(pair)));
   const path = target.slice(0, mark);
-  return kept.length === 0 ? path : `${path}?${kept.join("&")}`;
+  const kept = withoutParameters(query, stripped);
+  return kept === "" ? path : `${path}?${kept}`;
+}
+
+/** What is left keeps the separator that stood before it. */
+function withoutParameters(query: string, stripped: ReadonlySet<string>): string {
+  let kept: string | undefined;
+  for (const [, separator = "", pair = ""] of query.matchAll(/(^|[&;])([^&;]*)/g)) {
+    if (stripped.has(parameterName(pair))) continue;
+    kept = kept === undefined ? pair : `${kept}${separator}${pair}`;
+  }
+  return kept ?? "";
 }
 
 function strippedParameters(query: string, route: Route, policy: Policy): Set<string> {
   const stripped = new Set<string>();
   if (!route.allowMethodOverride) {
-    for (const pair of query.split("&")) {
+    for (const pair of query.split(PARAMETER_SEPARATOR)) {
       const name = parameterName(pair);
       if (isMethodOverride(name)) stripped.add(name);
     }
@@ -39,9 +49,15 @@ function parameterName(pair: string): string {
   return equals === -1 ? pair : pair.slice(0, equals);
 }
 
-/** `_method` as Rails, Laravel and Express read it; PHP also makes `_` of `.`, blank and `[` in a name. */
+// As ASP.NET reads X-HTTP-Method-Override from the query too.
+const OVERRIDE_PARAMETERS: ReadonlySet<string> = new Set(["xhttpmethodoverride", "xhttpmethod", "xmethodoverride"]);
+
+/**
+ * `_method` as Rails, Laravel and Express read it. PHP makes `_` of `.`, blank and `[` in a name and ends
+ * it at a NUL; qs, Express's parser, takes brackets around it away.
+ */
 function isMethodOverride(name: string): boolean {
   if (name.length < 7) return false;
   const decoded = name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return /^[ +]*[_. +[]method(\[|\]|$)/i.test(decoded);
+  return /^[^A-Za-z0-9]+method(?:[^A-Za-z0-9]|$)/i.test(decoded) || OVERRIDE_PARAMETERS.has(foldParameter(decoded));
 }

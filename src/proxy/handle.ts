@@ -8,9 +8,10 @@ import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
+import { peerOf } from "./request-facts.ts";
 import { type BodyFraming, buildRequestHeaders, type HeaderList } from "./request-headers.ts";
-import { renderDenial, respond } from "./respond.ts";
-import { beginTurn, decideTurn, denyAfter, findAssertion, type Turn, toRecord, toResponseHeaders } from "./turn.ts";
+import { renderDenial, respond, respondBare } from "./respond.ts";
+import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
 /** A turn that is answered through a response object. */
 interface HttpTurn extends Turn {
@@ -19,15 +20,27 @@ interface HttpTurn extends Turn {
 
 /** Answers one request: decides it, then forwards it or refuses it. Every request ends in one record. */
 export function handle(request: IncomingMessage, response: ServerResponse, gateway: Gateway): void {
-  const turn: HttpTurn = { ...beginTurn(request, gateway), response };
-  const { peer } = turn.arrival;
+  const peer = peerOf(request.socket);
   peer.inFlight += 1;
+  peer.latest = request;
   response.on("close", () => {
     peer.inFlight -= 1;
   });
-  const decision = decideTurn(turn);
-  if (decision instanceof Promise) void decision.then((settled) => conclude(turn, settled));
-  else conclude(turn, decision);
+  let turn: HttpTurn;
+  try {
+    turn = { ...beginTurn(request, gateway), response };
+  } catch {
+    respondBare(response);
+    return;
+  }
+  try {
+    const decision = decideTurn(turn);
+    if (decision instanceof Promise) {
+      decision.then((settled) => conclude(turn, settled)).catch((error: unknown) => failClosed(turn, error));
+    } else conclude(turn, decision);
+  } catch (error) {
+    failClosed(turn, error);
+  }
 }
 
 function conclude(turn: HttpTurn, decision: Settled): void {
@@ -45,14 +58,16 @@ function failClosed(turn: HttpTurn, error: unknown): void {
     if (turn.response.headersSent) turn.response.destroy();
     else refuse(turn, denyBroken(error));
   } catch {
-    turn.response.destroy();
+    respondBare(turn.response);
   }
 }
 
 function refuse(turn: HttpTurn, denial: Denial): void {
   const { gateway, generation, request, requestId, response } = turn;
-  if (response.closed) {
-    gateway.observer.record(toRecord(turn, denial, 0, "aborted", ""));
+  if (response.closed || response.headersSent) {
+    // A head that is out cannot be taken back: two answers to one request would answer the next one too.
+    response.destroy();
+    record(turn, denial, 0, "aborted", "");
     return;
   }
   const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
@@ -60,7 +75,7 @@ function refuse(turn: HttpTurn, denial: Denial): void {
   response.on("finish", () => {
     ending = "complete";
   });
-  response.on("close", () => gateway.observer.record(toRecord(turn, denial, answer.status, ending, "")));
+  response.on("close", () => record(turn, denial, answer.status, ending, ""));
   respond(answer, request, response, gateway.isDraining() || denial.reason === "request_invalid");
 }
 
@@ -106,7 +121,7 @@ async function operate(turn: HttpTurn, permit: Allowed, { operation, id, caller 
       return;
     }
     respondDone(result.body, toResponseHeaders(turn, permit), request, response);
-    gateway.observer.record(toRecord(turn, permit, 200, "complete", `${operation} ${id}`));
+    record(turn, permit, 200, "complete", `${operation} ${id}`);
   } catch (error) {
     failClosed(turn, error);
   }
@@ -130,14 +145,22 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, headers: Heade
     responseHeaders: toResponseHeaders(turn, permit),
   };
   const open = permit.principal === undefined ? undefined : watch(turn, permit.principal.key);
-  gateway.forwarder().forward(exchange, (outcome) => {
-    if (open === undefined) {
-      finish(turn, permit, outcome);
-      return;
-    }
-    gateway.openExchanges.remove(open);
-    finish(turn, permit, open.ended ? { kind: "ended" } : outcome);
-  });
+  const release = (): void => {
+    if (open !== undefined) gateway.openExchanges.remove(open);
+  };
+  try {
+    gateway.forwarder().forward(exchange, (outcome) => {
+      try {
+        release();
+        finish(turn, permit, open?.ended === true ? { kind: "ended" } : outcome);
+      } catch (error) {
+        failClosed(turn, error);
+      }
+    });
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 /** Registers an exchange, so that it ends when its key may no longer be used. */
@@ -157,19 +180,18 @@ function watch({ gateway, response, startedMs }: HttpTurn, key: Key): OpenExchan
 }
 
 function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome | { readonly kind: "ended" }): void {
-  const { observer } = turn.gateway;
   switch (outcome.kind) {
     case "answered":
-      observer.record(toRecord(turn, permit, outcome.status, "complete", ""));
+      record(turn, permit, outcome.status, "complete", "");
       break;
     case "truncated":
-      observer.record(toRecord(turn, permit, outcome.status, "truncated", outcome.detail));
+      record(turn, permit, outcome.status, "truncated", outcome.detail);
       break;
     case "aborted":
-      observer.record(toRecord(turn, permit, 0, "aborted", "the client went away"));
+      record(turn, permit, 0, "aborted", "the client went away");
       break;
     case "ended":
-      observer.record(toRecord(turn, permit, 0, "ended", "the key may no longer be used"));
+      record(turn, permit, 0, "ended", "the key may no longer be used");
       break;
     case "failed":
       refuse(turn, denyAfter(permit, outcome.reason, outcome.detail));

@@ -35,20 +35,53 @@ const HOP_BY_HOP = [
 ];
 
 // Names that change what an app believes of where a request came from or what it asks for. A trusted
-// proxy's X-Forwarded-For, -Proto and -Host are read before and written anew. `proxy` is httpoxy
-// (CVE-2016-5385); X-Original-URL and X-Rewrite-URL replace the path in IIS, Symfony and Zend.
+// proxy's X-Forwarded-For, -Proto and -Host are read before and written anew.
 const FORGEABLE = [
+  // The client's address. PHP reads `Client-IP` as HTTP_CLIENT_IP.
   "forwarded",
+  "forwarded-for",
+  "x-forwarded",
+  "x-original-forwarded-for",
   "via",
+  "client-ip",
   "x-real-ip",
   "x-client-ip",
   "x-cluster-client-ip",
+  "x-originating-ip",
+  "x-remote-ip",
+  "x-remote-addr",
+  "x-azure-clientip",
+  "x-envoy-external-address",
   "true-client-ip",
+  "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "fastly-client-ip",
+  "fly-client-ip",
+  "proxy-client-ip",
+  "wl-proxy-client-ip",
+  // The scheme and the host.
+  "front-end-https",
+  "x-scheme",
+  "x-url-scheme",
+  "x-host",
+  "x-http-host-override",
+  "x-original-host",
+  // The path or the method: IIS, Symfony and Zend serve X-Original-URL instead of the target; gunicorn, which
+  // trusts whoever speaks to it from loopback, cuts SCRIPT_NAME off the path, and Flask apps X-Script-Name.
   "x-original-url",
   "x-original-uri",
   "x-original-method",
-  "x-original-host",
   "x-rewrite-url",
+  "x-override-url",
+  "x-envoy-original-path",
+  "script-name",
+  "path-info",
+  "x-script-name",
+  // What an app's own middleware says to itself: Next.js skips its checks (CVE-2025-29927), Rack hands out
+  // files (CVE-2025-61780). `proxy` is httpoxy (CVE-2016-5385).
+  "x-middleware-subrequest",
+  "x-sendfile-type",
+  "x-accel-mapping",
   "proxy",
 ];
 const FORGEABLE_PREFIX = "x-forwarded-";

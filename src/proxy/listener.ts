@@ -62,9 +62,11 @@ export async function openListener(
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     upgrade()(request, socket as Socket, head, gateway),
   );
-  server.on("connect", (_: IncomingMessage, socket: Duplex) =>
-    refuseRaw("request_invalid", "CONNECT", socket, gateway),
-  );
+  server.on("connect", (_: IncomingMessage, socket: Duplex) => {
+    // Pipelined behind a request that is being answered: nothing may be written before that answer.
+    if (peerOf(socket as Socket).inFlight > 0) socket.destroy();
+    else refuseRaw("request_invalid", "CONNECT", socket, gateway);
+  });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket, gateway));
   await listenSomewhere(server, settings.address);
   return {
@@ -119,13 +121,23 @@ const PARSE_FAILURES: ReadonlyMap<string, DenialReason> = new Map([
 
 /** Bytes that are no request get one answer and the end of the connection; what followed them is never read. */
 function onClientError(error: NodeJS.ErrnoException, socket: Duplex, gateway: Gateway): void {
-  const busy = peerOf(socket as Socket).inFlight > 0;
-  // An answer to an earlier request may be half written: ours must not land inside it.
-  if (busy || !socket.writable || error.code === "ECONNRESET") socket.destroy();
+  const { inFlight, latest } = peerOf(socket as Socket);
+  // An answer to an earlier request may be half written, or this be the rest of a body that was answered
+  // before it came: a second answer would be taken for that of the next request.
+  if (inFlight > 0 || latest?.complete === false || !socket.writable || error.code === "ECONNRESET") socket.destroy();
   else refuseRaw(PARSE_FAILURES.get(error.code ?? "") ?? "request_invalid", error.message, socket, gateway);
 }
 
 function refuseRaw(reason: DenialReason, detail: string, socket: Duplex, gateway: Gateway): void {
+  try {
+    refuseUnread(reason, detail, socket, gateway);
+  } catch {
+    // Whatever broke, the connection ends: half an answer, or none, but nothing more is read from it.
+    (socket as Socket).destroySoon();
+  }
+}
+
+function refuseUnread(reason: DenialReason, detail: string, socket: Duplex, gateway: Gateway): void {
   const generation = gateway.current();
   const requestId = gateway.createRequestId();
   const answer = renderDenial(deny(reason, { detail }), requestId, generation, gateway.clock.now());
@@ -145,6 +157,6 @@ function refuseRaw(reason: DenialReason, detail: string, socket: Duplex, gateway
     durationMs: 0,
     revision: generation.configuration.policy.revision,
   };
-  gateway.observer.record(record);
   respondRaw(answer, socket);
+  gateway.observer.record(record);
 }

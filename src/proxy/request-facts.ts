@@ -22,7 +22,8 @@ export function peerOf(socket: Socket): Peer {
   let peer = PEERS.get(socket);
   if (peer === undefined) {
     const address = parseAddress(socket.remoteAddress ?? "") ?? LOCAL_PEER;
-    peer = { address, encrypted: "encrypted" in socket && socket.encrypted === true, inFlight: 0 };
+    const encrypted = "encrypted" in socket && socket.encrypted === true;
+    peer = { address, encrypted, inFlight: 0 };
     PEERS.set(socket, peer);
   }
   return peer;
@@ -46,15 +47,28 @@ export function readArrival(request: IncomingMessage, generation: Generation): A
 
 /** Requests that are refused before any check: what this proxy cannot forward faithfully. */
 export function findRequestProblem(
-  request: Pick<IncomingMessage, "method" | "rawHeaders">,
+  request: Pick<IncomingMessage, "method" | "rawHeaders"> & Partial<Pick<IncomingMessage, "httpVersion">>,
   maxHeaders: number,
 ): { readonly reason: "request_invalid" | "headers_too_large"; readonly detail: string } | undefined {
   if (request.method === "TRACE" || request.method === "CONNECT") {
     return { reason: "request_invalid", detail: `${request.method} is not forwarded` };
+  }
+  // Node takes HTTP/0.9 and HTTP/2.0 in a request line for HTTP/1.1.
+  const { httpVersion = "1.1" } = request;
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") {
+    return { reason: "request_invalid", detail: `HTTP/${httpVersion} is not spoken here` };
+  }
+  if (httpVersion === "1.0" && hasTransferCoding(request.rawHeaders)) {
+    // RFC 9112 §6.1: its framing is faulty, whatever the coding.
+    return { reason: "request_invalid", detail: "a transfer coding in HTTP/1.0" };
   }
   // Counted here and not by Node, which drops the lines beyond its limit unseen (CVE-2026-58044).
   if (request.rawHeaders.length > maxHeaders * 2) {
     return { reason: "headers_too_large", detail: `more than ${maxHeaders} header lines` };
   }
   return undefined;
+}
+
+function hasTransferCoding(rawHeaders: readonly string[]): boolean {
+  return rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === "transfer-encoding");
 }

@@ -1,5 +1,6 @@
 import { readValue } from "../policy/credential.ts";
 import type { Allowed } from "../policy/decision.ts";
+import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { Origin, Peer } from "./client-address.ts";
 import type { Generation } from "./generation.ts";
 
@@ -18,7 +19,8 @@ export type BuiltHeaders =
 
 // Nominating these in `Connection` asks for what happens anyway.
 const ORDINARY_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "upgrade", "te", ""]);
-const HOST = /^[A-Za-z0-9\-._~%!$&'()*+,;=[\]:]*$/;
+// RFC 9110 §7.2: a name or an address and an optional port. A comma is legal in a name, but is where lists are split.
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+;=]*)(?::\d{0,5})?$/;
 
 /**
  * Builds a new header list for the upstream: copies what may pass, applies the client's `Connection`
@@ -102,14 +104,24 @@ function withoutNominated(headers: HeaderList, nominated: ReadonlySet<string>): 
   return kept;
 }
 
-/** An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. */
+/**
+ * An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. One that holds
+ * a key in a form that presents none, such as `Bearer<tab>…`, must not carry it past us.
+ */
 function carriesCredential(name: string, value: string, generation: Generation): boolean {
+  const { credentials, keyFormats } = generation.configuration.policy;
   const lower = name.toLowerCase();
-  return generation.configuration.policy.credentials.locations.some(
+  if (redactKeys(value, keyFormats) !== value) return true;
+  return credentials.locations.some(
     ({ header, scheme }) =>
-      header === lower &&
-      (scheme === undefined || readValue(value, scheme) !== "" || value.trim().toLowerCase() === scheme),
+      header === lower && (scheme === undefined || readValue(value, scheme) !== "" || beginsWithScheme(value, scheme)),
   );
+}
+
+/** The scheme, and after it no character that could make it a longer name. */
+function beginsWithScheme(value: string, scheme: string): boolean {
+  const trimmed = value.trimStart().toLowerCase();
+  return trimmed.startsWith(scheme) && !/[a-z0-9-]/.test(trimmed.charAt(scheme.length));
 }
 
 /** Rewritten, and appended to only behind a trusted proxy: the app may believe all it reads here. */
@@ -117,14 +129,19 @@ function addForwarding(headers: HeaderList, origin: Origin, peer: Peer, host: st
   const earlier = origin.forwardedFor;
   headers.push("x-forwarded-for", earlier === undefined ? peer.address.text : `${earlier}, ${peer.address.text}`);
   headers.push("x-forwarded-proto", origin.secure ? "https" : "http");
-  const forwardedHost = origin.forwardedHost ?? host;
+  // Of several the last is the one our trusted peer wrote; it too may hand on what a client made up.
+  const claimed = origin.forwardedHost?.split(",").at(-1)?.trim();
+  const forwardedHost = claimed !== undefined && HOST.test(claimed) ? claimed : host;
   if (forwardedHost !== undefined && forwardedHost !== "") headers.push("x-forwarded-host", forwardedHost);
 }
 
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
 
-/** The client's own request id where it is one plain value; undefined otherwise, and the caller makes one. */
-export function findRequestId(rawHeaders: readonly string[]): string | undefined {
+/**
+ * The client's own request id where it is one plain value that holds no key, since it is logged and echoed;
+ * undefined otherwise, and the caller makes one.
+ */
+export function findRequestId(rawHeaders: readonly string[], formats: readonly KeyFormat[] = []): string | undefined {
   let found: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
@@ -132,5 +149,6 @@ export function findRequestId(rawHeaders: readonly string[]): string | undefined
     if (found !== undefined) return undefined;
     found = rawHeaders[index + 1] ?? "";
   }
-  return found !== undefined && CLIENT_REQUEST_ID.test(found) ? found : undefined;
+  if (found === undefined || !CLIENT_REQUEST_ID.test(found)) return undefined;
+  return redactKeys(found, formats) === found ? found : undefined;
 }

@@ -32,6 +32,12 @@ export function respond(
   discardBody(request);
 }
 
+/** The answer when even a refusal cannot be made: fixed bytes, and the connection ends. */
+export function respondBare(response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) response.destroy();
+  else response.writeHead(500, { "Content-Length": "0", Connection: "close" }).end();
+}
+
 function discardBody(request: IncomingMessage): void {
   if (request.complete) return;
   let discarded = 0;

@@ -19,11 +19,13 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
  * passed on only when there is exactly one valid one.
  */
 export function buildResponseHeaders(
+  status: number,
   upstreamLines: readonly (string | Buffer)[],
   added: readonly string[],
 ): BuiltResponseHead {
   const headers: string[] = [];
   let contentLength: number | undefined;
+  let isCoded = false;
   let nominated: Set<string> | undefined;
   let hasLegacyLimits = false;
   for (let index = 0; index < upstreamLines.length; index += 2) {
@@ -38,7 +40,14 @@ export function buildResponseHeaders(
         return { kind: "invalid", problem: "the upstream's Content-Length is not one number" };
       }
       contentLength = Number(value);
-      headers.push(name, value);
+      // RFC 9110 §8.6: none in a 204, where a client may wait for the bytes it announces.
+      if (status !== 204) headers.push(name, value);
+    } else if (lower === "transfer-encoding") {
+      // Another coding, or chunked twice, is still on the body that is passed on without this field.
+      if (isCoded || value.toLowerCase() !== "chunked") {
+        return { kind: "invalid", problem: "the upstream's transfer coding is not chunked alone" };
+      }
+      isCoded = true;
     } else if (!HOP_BY_HOP.has(lower)) {
       hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
       headers.push(name, value);
@@ -47,6 +56,32 @@ export function buildResponseHeaders(
   const kept = nominated === undefined ? headers : withoutNominated(headers, nominated);
   addOurs(kept, added, hasLegacyLimits);
   return { kind: "built", headers: kept, contentLength };
+}
+
+// RFC 9110 §6.5.1: framing, routing, control data and cookies may not come after the body.
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  "content-length",
+  "content-encoding",
+  "content-type",
+  "content-range",
+  "host",
+  "trailer",
+  "te",
+  "set-cookie",
+  "www-authenticate",
+  "location",
+  "cache-control",
+]);
+
+/** The upstream's trailers without those that may not be any. */
+export function buildResponseTrailers(upstreamLines: readonly (string | Buffer)[]): [string, string][] {
+  const trailers: [string, string][] = [];
+  for (let index = 0; index < upstreamLines.length; index += 2) {
+    const name = toText(upstreamLines[index]);
+    if (!NOT_IN_TRAILERS.has(name.toLowerCase())) trailers.push([name, toText(upstreamLines[index + 1])]);
+  }
+  return trailers;
 }
 
 function toText(part: string | Buffer | undefined): string {

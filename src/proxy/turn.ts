@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
-import { redactKeys } from "../policy/key-format.ts";
+import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { authorize, holdBackMs } from "./authorize.ts";
 import type { Gateway, Settled } from "./gateway.ts";
@@ -27,7 +27,8 @@ export function beginTurn(request: IncomingMessage, gateway: Gateway): Turn {
     generation,
     request,
     arrival: readArrival(request, generation),
-    requestId: findRequestId(request.rawHeaders) ?? gateway.createRequestId(),
+    requestId:
+      findRequestId(request.rawHeaders, generation.configuration.policy.keyFormats) ?? gateway.createRequestId(),
     startedMs: gateway.clock.elapsed(),
   };
 }
@@ -87,8 +88,22 @@ export function denyAfter(
   return deny(reason, { route: permit.route, principal: permit.principal, detail, scopes });
 }
 
-/** What the log and the metrics are told of a turn that ended. */
-export function toRecord(
+/** Tells the log and the metrics of a turn that ended. What becomes of that, a full disk included, changes no answer. */
+export function record(
+  turn: Turn,
+  decision: Settled,
+  status: number,
+  ending: AccessRecord["ending"],
+  detail: string,
+): void {
+  try {
+    turn.gateway.observer.record(toRecord(turn, decision, status, ending, detail));
+  } catch {
+    // There is nobody left to tell.
+  }
+}
+
+function toRecord(
   turn: Turn,
   decision: Settled,
   status: number,
@@ -103,7 +118,7 @@ export function toRecord(
   return {
     requestId,
     method: facts.method,
-    path: redactKeys(path, generation.configuration.policy.keyFormats),
+    path: redactPath(path, generation.configuration.policy.keyFormats),
     route: decision.route?.match,
     keyId: decision.principal?.key.id,
     tenant: decision.principal?.key.tenant,
@@ -116,4 +131,15 @@ export function toRecord(
     durationMs: gateway.clock.elapsed() - startedMs,
     revision: generation.configuration.policy.revision,
   };
+}
+
+/** As it came, unless it holds a key, in part or as a whole percent-encoded: then decoded and without it. */
+function redactPath(path: string, formats: readonly KeyFormat[]): string {
+  const redacted = redactKeys(path, formats);
+  if (!path.includes("%")) return redacted;
+  const decoded = redacted.replace(/%([2-7][0-9A-Fa-f])/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  const once = redactKeys(decoded, formats);
+  return once === decoded ? redacted : once;
 }

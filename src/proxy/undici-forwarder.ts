@@ -1,25 +1,34 @@
-import { type Dispatcher, Pool } from "undici";
+import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { UpstreamSettings } from "../config/settings.ts";
-import type { Exchange, Forwarder, ForwardFailure, Outcome } from "./forward.ts";
-import { BodyTooLarge, RequestBody } from "./request-body.ts";
-import { buildResponseHeaders } from "./response-headers.ts";
+import type { Exchange, Forwarder, Outcome } from "./forward.ts";
+import { codeOf, describe, toFailure } from "./forward-failure.ts";
+import { RequestBody } from "./request-body.ts";
+import { buildResponseHeaders, buildResponseTrailers } from "./response-headers.ts";
 
 // RFC 9110 §9.2.2. Only these may be sent again, and only without a body.
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Forwards over a pool of HTTP/1.1 connections, one request at a time on each. */
 export function createUndiciForwarder(settings: UpstreamSettings): Forwarder {
+  // What a socket that broke had read by then; undici tells it only of some of the ways to break.
+  const readBefore = new WeakMap<object, number>();
+  const connect = buildConnector({
+    timeout: settings.connectTimeoutMs,
+    ...(settings.socketPath === undefined ? {} : { socketPath: settings.socketPath }),
+    ...(settings.ca === undefined ? {} : { ca: settings.ca }),
+  });
   const pool = new Pool(settings.origin, {
     connections: settings.maxConnections,
     pipelining: 1,
     allowH2: false,
     headersTimeout: settings.responseTimeoutMs,
     bodyTimeout: settings.idleTimeoutMs,
-    connect: {
-      timeout: settings.connectTimeoutMs,
-      ...(settings.socketPath === undefined ? {} : { socketPath: settings.socketPath }),
-      ...(settings.ca === undefined ? {} : { ca: settings.ca }),
-    },
+    connect: (options, done) =>
+      connect(options, (...outcome) => {
+        const [, socket] = outcome;
+        socket?.on("error", (error: Error) => readBefore.set(error, socket.bytesRead));
+        done(...outcome);
+      }),
   });
   const limit = settings.maxConnections + settings.maxQueue;
   let inFlight = 0;
@@ -30,7 +39,7 @@ export function createUndiciForwarder(settings: UpstreamSettings): Forwarder {
         return;
       }
       inFlight += 1;
-      new Relay(pool, exchange, (outcome) => {
+      new Relay(pool, readBefore, exchange, (outcome) => {
         inFlight -= 1;
         done(outcome);
       }).start();
@@ -43,17 +52,21 @@ export function createUndiciForwarder(settings: UpstreamSettings): Forwarder {
 /** Carries one exchange: relays the response as it comes, pausing the upstream while the client is slower. */
 class Relay implements Dispatcher.DispatchHandler {
   readonly #pool: Pool;
+  readonly #readBefore: WeakMap<object, number>;
   readonly #exchange: Exchange;
   readonly #done: (outcome: Outcome) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #contentLength: number | undefined;
   #status = 0;
+  /** Whether any byte of an answer came, interim ones included. */
+  #heard = false;
   #retried = false;
   #clientGone = false;
   #settled = false;
 
-  constructor(pool: Pool, exchange: Exchange, done: (outcome: Outcome) => void) {
+  constructor(pool: Pool, readBefore: WeakMap<object, number>, exchange: Exchange, done: (outcome: Outcome) => void) {
     this.#pool = pool;
+    this.#readBefore = readBefore;
     this.#exchange = exchange;
     this.#done = done;
   }
@@ -80,17 +93,21 @@ class Relay implements Dispatcher.DispatchHandler {
     else if (this.#exchange.framing.kind !== "none") this.#sendContinue();
   }
 
-  /** RFC 9110 §10.1.1: the client holds its body back until it is wanted, which is now. */
+  /** RFC 9110 §10.1.1: the client holds its body back until it is wanted, which is now. One of HTTP/1.0 does not. */
   #sendContinue(): void {
     const { request, response } = this.#exchange;
-    if (request.headers.expect !== undefined) response.writeContinue();
+    if (request.headers.expect !== undefined && request.httpVersion === "1.1") response.writeContinue();
+  }
+
+  onResponseStarted(): void {
+    this.#heard = true;
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText?: string): void {
     const { response, responseHeaders } = this.#exchange;
     // Interim responses are this hop's own affair but for hints, which Node writes only as links.
     if (status < 200) return;
-    const head = buildResponseHeaders(toLines(controller.rawHeaders), responseHeaders);
+    const head = buildResponseHeaders(status, toLines(controller.rawHeaders), responseHeaders);
     if (head.kind === "invalid") throw new Error(head.problem);
     this.#contentLength = head.contentLength;
     // Throws for a reason phrase or a value that could split the head; undici hands that to onResponseError.
@@ -118,8 +135,8 @@ class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     const { response } = this.#exchange;
     if (!response.writableEnded) {
-      const trailers = toLines(controller.rawTrailers);
-      if (trailers.length > 0) response.addTrailers(toPairs(trailers));
+      const trailers = buildResponseTrailers(toLines(controller.rawTrailers));
+      if (trailers.length > 0) response.addTrailers(trailers);
       response.end();
     }
     this.#settle({ kind: "answered", status: this.#status });
@@ -145,8 +162,18 @@ class Relay implements Dispatcher.DispatchHandler {
   /** A kept connection that the upstream closed while the request was on its way to it. */
   #mayRetry(error: Error): boolean {
     const { method, framing } = this.#exchange;
-    if (this.#retried || framing.kind !== "none" || !IDEMPOTENT.has(method)) return false;
-    return wasReusedAndClosed(error);
+    if (this.#heard || this.#retried || framing.kind !== "none" || !IDEMPOTENT.has(method)) return false;
+    // A connection that had read something had served before; on a new one the upstream may be at work.
+    return this.#bytesRead(error) > 0;
+  }
+
+  /** What a connection that the other side closed had read in its life; 0 for any other error. */
+  #bytesRead(error: Error): number {
+    const code = codeOf(error);
+    if (code === "ECONNRESET" || code === "EPIPE") return this.#readBefore.get(error) ?? 0;
+    if (code !== "UND_ERR_SOCKET" || !("socket" in error)) return 0;
+    const { socket } = error;
+    return typeof socket === "object" && socket !== null && "bytesRead" in socket ? Number(socket.bytesRead) : 0;
   }
 
   readonly #onClientClose = (): void => {
@@ -166,49 +193,4 @@ class Relay implements Dispatcher.DispatchHandler {
 
 function toLines(raw: Dispatcher.DispatchController["rawHeaders"]): readonly (string | Buffer)[] {
   return Array.isArray(raw) ? raw.flat() : [];
-}
-
-function toPairs(lines: readonly (string | Buffer)[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index < lines.length; index += 2) {
-    pairs.push([String(lines[index]), String(lines[index + 1])]);
-  }
-  return pairs;
-}
-
-const FAILURES: ReadonlyMap<string, ForwardFailure> = new Map([
-  ["UND_ERR_CONNECT_TIMEOUT", "upstream_timeout"],
-  ["UND_ERR_HEADERS_TIMEOUT", "upstream_timeout"],
-  ["ETIMEDOUT", "upstream_timeout"],
-  ["ECONNREFUSED", "upstream_unreachable"],
-  ["ENOTFOUND", "upstream_unreachable"],
-  ["EAI_AGAIN", "upstream_unreachable"],
-  ["EHOSTUNREACH", "upstream_unreachable"],
-  ["ENETUNREACH", "upstream_unreachable"],
-  ["ENOENT", "upstream_unreachable"],
-  ["EACCES", "upstream_unreachable"],
-]);
-
-function toFailure(error: Error): ForwardFailure {
-  if (error instanceof BodyTooLarge) return "body_too_large";
-  return FAILURES.get(codeOf(error)) ?? "upstream_invalid";
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-}
-
-/** undici tells of a closed socket how much it had read: more than nothing means it had served before. */
-function wasReusedAndClosed(error: Error): boolean {
-  const code = codeOf(error);
-  if (code === "ECONNRESET" || code === "EPIPE") return true;
-  if (code !== "UND_ERR_SOCKET" || !("socket" in error)) return false;
-  const { socket } = error;
-  return typeof socket === "object" && socket !== null && "bytesRead" in socket && Number(socket.bytesRead) > 0;
-}
-
-function describe(error: unknown): string {
-  const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
-  return code === "" || message.includes(code) ? message : `${message} (${code})`;
 }

@@ -5,11 +5,14 @@ import type { UpstreamSettings } from "../config/settings.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { denyBroken } from "./authorize.ts";
+import { describe, toFailure } from "./forward-failure.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
+import { peerOf } from "./request-facts.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respondRaw } from "./respond.ts";
-import { beginTurn, decideTurn, denyAfter, findAssertion, type Turn, toRecord, toResponseHeaders } from "./turn.ts";
+import { buildResponseHeaders } from "./response-headers.ts";
+import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
 /** Passes upgraded connections through, decided like any other request. */
 export type UpgradeForwarder = (request: IncomingMessage, socket: Socket, head: Buffer, gateway: Gateway) => void;
@@ -30,7 +33,10 @@ const CLOSE_WAIT_MS = 10_000;
 
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
 export function isUpgrade(request: IncomingMessage): boolean {
-  return request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket";
+  // RFC 9110 §7.8: one in HTTP/1.0 is ignored.
+  return (
+    request.httpVersion === "1.1" && request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket"
+  );
 }
 
 /** `open` holds every socket from its upgrade request to its close, so that a drain can end them. */
@@ -41,11 +47,30 @@ export function createUpgradeForwarder(settings: UpstreamSettings, open: Set<Soc
     socket.on("close", () => open.delete(socket));
     // A reset is reported by "close" as well; unheard it would end the process.
     socket.on("error", () => {});
-    const turn: UpgradeTurn = { ...beginTurn(request, gateway), socket, head, proxy };
-    const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn);
-    if (decision instanceof Promise) void decision.then((settled) => conclude(turn, settled));
-    else conclude(turn, decision);
+    try {
+      begin({ ...beginTurn(request, gateway), socket, head, proxy });
+    } catch {
+      socket.destroy();
+    }
   };
+}
+
+function begin(turn: UpgradeTurn): void {
+  const { gateway, socket } = turn;
+  if (peerOf(socket).inFlight > 0) {
+    // Pipelined behind a request that is being answered: what is written now would be taken for that answer.
+    socket.destroy();
+    record(turn, deny("request_invalid", { detail: "an upgrade behind another request" }), 0, "aborted", "");
+    return;
+  }
+  try {
+    const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn);
+    if (decision instanceof Promise) {
+      decision.then((settled) => conclude(turn, settled)).catch((error: unknown) => failClosed(turn, error));
+    } else conclude(turn, decision);
+  } catch (error) {
+    failClosed(turn, error);
+  }
 }
 
 function toTarget(settings: UpstreamSettings) {
@@ -80,8 +105,8 @@ function failClosed(turn: UpgradeTurn, error: unknown): void {
 function refuse(turn: UpgradeTurn, denial: Denial): void {
   const { gateway, generation, requestId, socket } = turn;
   const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
-  gateway.observer.record(toRecord(turn, denial, answer.status, "complete", ""));
   respondRaw(answer, socket);
+  record(turn, denial, answer.status, "complete", "");
 }
 
 function answer(turn: UpgradeTurn, permit: Allowed): void {
@@ -109,19 +134,43 @@ function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: Hea
   const { request, socket, head, proxy } = turn;
   const writtenBefore = socket.bytesWritten;
   request.headers = toHeaderObject(headers);
-  // `ws` makes its request, and so emits this, before it returns.
-  proxy.once("proxyReqWs", (outgoing: ClientRequest) => prepare(turn, permit, outgoing, target));
-  proxy.ws(request, socket, head, {}, (error) => {
-    if (socket.bytesWritten > writtenBefore || socket.destroyed) return;
-    refuse(turn, denyAfter(permit, "upstream_unreachable", String(error)));
-  });
+  const onRequest = (outgoing: ClientRequest): void => prepare(turn, permit, outgoing, target);
+  // `ws` makes its request, and so emits this, before it returns; if it throws, the next one must not get ours.
+  proxy.once("proxyReqWs", onRequest);
+  try {
+    proxy.ws(request, socket, head, {}, (error) => {
+      if (socket.bytesWritten > writtenBefore) return;
+      if (socket.destroyed) record(turn, permit, 0, "aborted", "the client went away");
+      else failOver(turn, permit, error);
+    });
+  } finally {
+    proxy.off("proxyReqWs", onRequest);
+  }
+}
+
+function failOver(turn: UpgradeTurn, permit: Allowed, error: Error): void {
+  try {
+    refuse(turn, denyAfter(permit, toFailure(error), describe(error)));
+  } catch (broken) {
+    failClosed(turn, broken);
+  }
+}
+
+/** The upstream let the time for its answer pass. */
+class UpgradeTimeout extends Error {
+  readonly code = "UPGRADE_TIMEOUT";
 }
 
 /** Sets the exact bytes of the path, and reports the exchange from what the upstream answers. */
 function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, target: string): void {
   outgoing.path = target;
   const { socket } = turn;
-  const { observer } = turn.gateway;
+  const { responseTimeoutMs, idleTimeoutMs } = turn.generation.configuration.settings.upstream;
+  outgoing.setTimeout(responseTimeoutMs, () =>
+    outgoing.destroy(new UpgradeTimeout("no answer to the upgrade in time")),
+  );
+  // A client that leaves before the answer takes its request with it.
+  socket.once("close", () => outgoing.destroy());
   outgoing.prependListener("upgrade", (answer: IncomingMessage, upstream: Socket) => {
     const { principal } = permit;
     let ending: AccessRecord["ending"] = "complete";
@@ -141,14 +190,38 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
     for (let index = 0; index < added.length; index += 2) {
       answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
     }
+    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
     socket.once("close", () => {
       if (open !== undefined) turn.gateway.openExchanges.remove(open);
-      observer.record(toRecord(turn, permit, 101, ending, ""));
+      record(turn, permit, 101, ending, "");
     });
   });
-  outgoing.prependListener("response", (answer: IncomingMessage) => {
-    observer.record(toRecord(turn, permit, answer.statusCode ?? 0, "complete", "the upstream refused the upgrade"));
+  outgoing.prependListener("response", (answer: IncomingMessage) => relayRefusal(turn, permit, answer));
+}
+
+/** The upstream answers an upgrade in plain HTTP: its head is made as any other, its body must end as it should. */
+function relayRefusal(turn: UpgradeTurn, permit: Allowed, answer: IncomingMessage): void {
+  const { socket } = turn;
+  const status = answer.statusCode ?? 0;
+  const head = buildResponseHeaders(status, answer.rawHeaders, toResponseHeaders(turn, permit));
+  if (head.kind === "built") answer.headers = toAnswerHeaders(head.headers);
+  else socket.destroy();
+  answer.once("close", () => {
+    if (!answer.complete) socket.destroy();
+    const detail = head.kind === "invalid" ? head.problem : "the upstream refused the upgrade";
+    record(turn, permit, status, answer.complete && head.kind === "built" ? "complete" : "truncated", detail);
   });
+}
+
+function toAnswerHeaders(lines: readonly string[]): Record<string, string[]> {
+  const values = new Map<string, string[]>();
+  for (let index = 0; index < lines.length; index += 2) {
+    const name = (lines[index] ?? "").toLowerCase();
+    values.set(name, [...(values.get(name) ?? []), lines[index + 1] ?? ""]);
+  }
+  // This connection was the client's offer to switch; it ends with the refusal.
+  values.set("connection", ["close"]);
+  return Object.fromEntries(values);
 }
 
 /**
@@ -164,13 +237,17 @@ function readToEnd({ gateway, socket }: UpgradeTurn, upstream: Socket): void {
 }
 
 function toHeaderObject(headers: readonly string[]): Record<string, string> {
-  const object: Record<string, string> = { connection: "Upgrade", upgrade: "websocket" };
+  // A map, for names such as `constructor`, which every object already has.
+  const values = new Map([
+    ["connection", "Upgrade"],
+    ["upgrade", "websocket"],
+  ]);
   for (let index = 0; index < headers.length; index += 2) {
     const name = (headers[index] ?? "").toLowerCase();
     const value = headers[index + 1] ?? "";
-    const earlier = object[name];
+    const earlier = values.get(name);
     // RFC 9110 §5.3 joins repeated lines with commas; only cookies join with semicolons (RFC 6265 §5.4).
-    object[name] = earlier === undefined ? value : `${earlier}${name === "cookie" ? "; " : ", "}${value}`;
+    values.set(name, earlier === undefined ? value : `${earlier}${name === "cookie" ? "; " : ", "}${value}`);
   }
-  return object;
+  return Object.fromEntries(values);
 }
