@@ -28,11 +28,12 @@ const JSON_MEDIA_TYPE = "application/json; charset=utf-8";
 
 /** Renders a denial in the configured envelope. Pure: `explain` prints the very answer a client gets. */
 export function toDenialResponse(
-  denial: Denial,
+  actual: Denial,
   requestId: string,
   settings: DenialSettings,
   credentials: CredentialRules,
 ): DenialResponse {
+  const denial = toShown(actual, settings);
   const fields = toFields(denial, requestId, settings, credentials);
   const body = JSON.stringify(toBody(denial, fields, requestId, settings));
   const headers = [
@@ -49,6 +50,13 @@ export function toDenialResponse(
   }
   if (denial.retryAfterSeconds !== undefined) headers.push("Retry-After", String(denial.retryAfterSeconds));
   return { status: fields.status, headers, body };
+}
+
+/** A malformed key is shown as an unknown one, code and all, unless the config words it otherwise: which it was is for the log. */
+function toShown(denial: Denial, { reasons }: DenialSettings): Denial {
+  return denial.reason === "credential_malformed" && !reasons.has(denial.reason)
+    ? { ...denial, reason: "key_unknown" }
+    : denial;
 }
 
 function toFields(

@@ -166,7 +166,7 @@ describe("config/systems/clients-and-invoices", () => {
       { title: "a prefix in front", key: `sk_${keyOf("everything").slice(3)}` },
       { title: "the placeholder of the documentation", key: "your_64_char_hex_api_key" },
     ])("anything else is no key: $title", async ({ key }) => {
-      expect(reasonOf(await refused(callWith(key)))).toEqual({ status: 401, code: "credential_malformed" });
+      expect(reasonOf(await refused(callWith(key)))).toEqual({ status: 401, code: "key_unknown" });
     });
 
     test("The key is validated by prefix lookup and password_verify(): both must fit", async () => {
