@@ -7,7 +7,7 @@ export const credentialOf = (id: string): string => `lk_${id.padStart(32, "0")}`
 export const STEADY = ["steady1", "steady2", "steady3", "steady4", "steady5", "steady6"] as const;
 
 /** Keys to revoke, one a change. */
-export const DOOMED = ["doomed1", "doomed2", "doomed3", "doomed4", "doomed5", "doomed6"] as const;
+export const DOOMED = Array.from({ length: 12 }, (_, index) => `doomed${index + 1}`);
 
 /** The admin token of every deployment here. */
 export const ADMIN_TOKEN = "admin-secret";
