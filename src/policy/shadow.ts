@@ -5,7 +5,8 @@ import type { RequestFacts } from "./facts.ts";
 import type { Key, Verification } from "./key.ts";
 import { matchRoute } from "./match-route.ts";
 import type { Policy, PolicyState } from "./policy.ts";
-import { judgeTarget } from "./target.ts";
+import type { Route } from "./route.ts";
+import { judgeTarget, type Segments } from "./target.ts";
 
 /** What a candidate policy would have made of a request that the live one decided. */
 export type ShadowVerdict =
@@ -32,6 +33,8 @@ export interface ShadowPair {
   readonly samePepper: boolean;
   /** Whether both read a credential, and what it says of itself, in the same way. */
   readonly sameFront: boolean;
+  /** The candidate's route for each live one, where both route every request alike; else undefined. */
+  readonly routes: ReadonlyMap<Route, Route> | undefined;
   readonly liveBcrypt: ReadonlyMap<string, Key>;
   readonly candidateBcrypt: ReadonlyMap<string, Key>;
 }
@@ -53,6 +56,7 @@ export function pairPolicies(live: Policy, candidate: Policy): ShadowPair {
     candidate,
     samePepper: ours !== undefined && theirs !== undefined && ours.equals(theirs),
     sameFront: JSON.stringify(frontOf(live)) === JSON.stringify(frontOf(candidate)),
+    routes: pairRoutes(live, candidate),
     liveBcrypt: indexBcrypt(live),
     candidateBcrypt: indexBcrypt(candidate),
   };
@@ -67,6 +71,23 @@ function frontOf({ httpsRequired, paths, credentials, keyFormats, accept }: Poli
     keyFormats.map(({ text }) => text),
     [...accept].map(([name, values]) => [name, [...values].sort()]),
   ];
+}
+
+/** Routing looks at more of a route than its pattern (see `matchRoute`), so all of it must be the same. */
+function pairRoutes(live: Policy, candidate: Policy): ReadonlyMap<Route, Route> | undefined {
+  const [ours, theirs] = [live.routes.routes, candidate.routes.routes];
+  if (ours.length !== theirs.length) return undefined;
+  const routes = new Map<Route, Route>();
+  for (const [index, route] of ours.entries()) {
+    const other = theirs[index];
+    if (other === undefined || describeRoute(route) !== describeRoute(other)) return undefined;
+    routes.set(route, other);
+  }
+  return JSON.stringify([...live.actions]) === JSON.stringify([...candidate.actions]) ? routes : undefined;
+}
+
+function describeRoute({ match, access, aliases, cost, limits, networks }: Route): string {
+  return JSON.stringify([match, access, [...aliases.exact], aliases.endings, cost, limits, networks?.ranges]);
 }
 
 function indexBcrypt({ keys }: Policy): ReadonlyMap<string, Key> {
@@ -113,8 +134,7 @@ function decideByCandidate(
   const state: PolicyState = { buckets, failures, verified: NOTHING_VERIFIED };
   const key = live.principal && findByDigest(live.principal.key, pair);
   if (live.principal !== undefined && key !== undefined && pair.sameFront) {
-    const target = judgeTarget(facts.target, candidate.paths);
-    const routed = target.kind === "refused" ? "ambiguous" : matchRoute(target, facts.method, candidate);
+    const routed = routeByCandidate(facts, live, pair);
     // A public route looks at no key, and a path that is refused concerns none.
     if (routed !== "ambiguous" && routed.route?.access.kind !== "public") {
       return decideVerified(facts, routed, { key, segments: live.principal.segments }, candidate, state, nowMs);
@@ -127,6 +147,21 @@ function decideByCandidate(
     return undefined;
   const refused = decide(facts, candidate, state, nowMs, UNMATCHED);
   return refused.kind === "verify" ? undefined : refused;
+}
+
+const NO_SEGMENTS: Segments = [];
+
+/** Where the candidate routes a request; taken over from the live policy where that cannot be anywhere else. */
+function routeByCandidate(facts: RequestFacts, live: Allowed | Denial, { candidate, routes }: ShadowPair) {
+  const route = live.route && routes?.get(live.route);
+  // The segments of the path matter only to scopes derived from them.
+  if (route !== undefined && !isDerived(route)) return { route, segments: NO_SEGMENTS, detail: "" };
+  const target = judgeTarget(facts.target, candidate.paths);
+  return target.kind === "refused" ? "ambiguous" : matchRoute(target, facts.method, candidate);
+}
+
+function isDerived({ access }: Route): boolean {
+  return access.kind === "scopes" && access.scopes.some(({ parts }) => parts !== undefined);
 }
 
 // The live policy itself said nothing of the request: the process had no room, or something broke.

@@ -115,7 +115,8 @@ export function createComparison(
       return;
     }
     totals[outcome === "would_allow" ? "wouldAllow" : "wouldDeny"] += 1;
-    const name = JSON.stringify([outcome, keyId, route, reason]);
+    // Only a route holds blanks, so the parts cannot be taken for one another.
+    const name = `${outcome} ${reason} ${keyId ?? ""} ${route}`;
     let row = rows.get(name);
     if (row === undefined) {
       if (rows.size >= MAX_ROWS) {
