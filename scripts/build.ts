@@ -7,7 +7,7 @@ import { build } from "esbuild";
 // It is made beside dist/ and takes its place when it is whole: whoever runs the old one meanwhile keeps it.
 const made = `dist-${process.pid}`;
 const { metafile } = await build({
-  entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts"],
+  entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts", "src/app/load-worker.ts"],
   outdir: made,
   entryNames: "[name]",
   chunkNames: "[name]-[hash]",

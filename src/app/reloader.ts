@@ -1,18 +1,21 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
-import type { LoadedConfiguration, LoadResult } from "../config/load.ts";
-import { describeDiff, diffPolicies } from "../config/policy-diff.ts";
+import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
+import { describeDiff, diffPoliciesInSlices } from "../config/policy-diff.ts";
 import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { restartNeeded } from "../config/restart.ts";
-import type { Configuration } from "../config/settings.ts";
+import type { Configuration, Settings } from "../config/settings.ts";
 import { waitForRest } from "../config/wait-for-rest.ts";
 import { watchFiles } from "../config/watcher.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Fallback } from "./first-load.ts";
+import type { Loader } from "./loader.ts";
 
 export interface ReloaderOptions {
-  readonly load: () => Promise<LoadResult>;
-  readonly first: LoadedConfiguration;
+  readonly loader: Loader;
+  /** Where each good configuration is copied to. */
+  readonly lastGood: string | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -22,39 +25,56 @@ export interface ReloaderOptions {
   readonly takeUp: (next: Configuration) => void;
   /** Called after every attempt: what is not part of the config, such as a certificate, may have changed too. */
   readonly afterAttempt: () => Promise<void>;
+  /** Lets requests have their turn in the middle of longer work. */
+  readonly pause: () => Promise<unknown>;
 }
 
 /** Keeps the configuration in force that of the files on disk, or the last good one. */
 export interface Reloader {
   readonly reload: () => Promise<ReloadOutcome>;
   readonly lastReload: () => PolicyStore<Configuration>["lastReload"];
+  /** When the copy was made that is in force since the start; undefined once the files are. */
+  readonly lastGoodCopy: () => string | undefined;
   readonly close: () => void;
 }
 
-export function startReloader(options: ReloaderOptions): Reloader {
-  const { first, log, metrics, clock } = options;
-  let files = watchedFiles(first);
+/** `fallback` is why `first` is not what the files say, where it is not. The options outlive `first`, which is large. */
+export function startReloader(
+  first: LoadedConfiguration,
+  fallback: Fallback | undefined,
+  options: ReloaderOptions,
+): Reloader {
+  const { loader, log, metrics, clock } = options;
+  const startSettings = first.configuration.settings;
+  const seen = fallback?.rejected ?? first;
+  let files: readonly string[] = [...new Set([...watchedFiles(first), ...seen.files])];
+  let lastGoodCopy = fallback?.keptAt;
   const restClock = {
     now: clock.now,
     pause: (delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve)),
   };
   const store = createPolicyStore<Configuration>({
     load: async () => {
+      await copied;
       const restless = await waitForRest(files, restClock);
-      const loaded = restless === undefined ? await options.load() : refuseRestless(restless, files);
+      const loaded = restless === undefined ? await loader.load() : refuseRestless(restless, files);
       // What a refused main file names is watched too: one of those files may be all that is missing.
       files = loaded.kind === "loaded" ? watchedFiles(loaded) : [...new Set([...files, ...loaded.files])];
       watcher.setFiles(files, loaded.digests);
       return loaded;
     },
     initial: first.configuration,
+    ...(fallback === undefined ? {} : { rejected: fallback.rejected.diagnostics }),
     nowMs: clock.now,
     guard: options.guard,
-    onSwap: (next, previous) => {
+    onSwap: async (next, previous) => {
       options.takeUp(next.configuration);
-      report(next, previous, options);
+      log.level = next.configuration.settings.log.level;
+      metrics.reloaded("success", next.configuration.policy.revision, clock.now());
+      await report(next, previous, startSettings, options);
+      await keepCopy(options);
     },
-    onReject: (diagnostics) => {
+    onReject: ({ diagnostics }) => {
       metrics.reloaded("failure", store.current.policy.revision, clock.now());
       log.error(
         { diagnostics, revision: store.current.policy.revision },
@@ -65,27 +85,46 @@ export function startReloader(options: ReloaderOptions): Reloader {
   const reload = async (): Promise<ReloadOutcome> => {
     const outcome = await store.reload();
     if (outcome.kind === "unchanged") metrics.reloaded("unchanged", store.current.policy.revision, clock.now());
+    if (outcome.kind !== "rejected") lastGoodCopy = undefined;
     await options.afterAttempt();
     return outcome;
   };
   const timers = { setTimeout: unreferenced };
-  const watcher = watchFiles(files, () => void reload(), { timers, known: first.digests });
-  metrics.reloaded("success", first.configuration.policy.revision, clock.now());
-  return { reload, lastReload: () => store.lastReload, close: () => watcher.close() };
+  const watcher = watchFiles(files, () => void reload(), { timers, known: seen.digests });
+  const { revision } = first.configuration.policy;
+  metrics.reloaded("success", revision, clock.now());
+  const copied = fallback === undefined ? keepCopy(options) : Promise.resolve();
+  if (fallback !== undefined) {
+    metrics.reloaded("failure", revision, clock.now());
+    const { diagnostics } = fallback.rejected;
+    log.error(
+      { diagnostics, revision, keptAt: lastGoodCopy },
+      "config rejected at the start, the last good copy is in force",
+    );
+  }
+  return {
+    reload,
+    lastReload: () => store.lastReload,
+    lastGoodCopy: () => lastGoodCopy,
+    close: () => watcher.close(),
+  };
 }
 
-function report(next: Loaded<Configuration>, previous: Configuration, { log, metrics, clock, first }: ReloaderOptions) {
+async function report(
+  next: Loaded<Configuration>,
+  previous: Configuration,
+  startSettings: Settings,
+  { log, pause }: ReloaderOptions,
+): Promise<void> {
   const { policy, settings } = next.configuration;
-  log.level = settings.log.level;
-  metrics.reloaded("success", policy.revision, clock.now());
-  const changes = describeDiff(diffPolicies(previous.policy, policy));
+  const changes = describeDiff(await diffPoliciesInSlices(previous.policy, policy, pause));
   log.info({ revision: policy.revision, previous: previous.policy.revision, changes }, "policy reloaded");
   for (const warning of next.warnings) log.warn({ warning }, "config warning");
-  const pending = restartNeeded(first.configuration.settings, settings);
+  const pending = restartNeeded(startSettings, settings);
   if (pending.length > 0) log.warn({ settings: pending }, "these settings change only at a restart");
 }
 
-function refuseRestless(file: string, files: readonly string[]): LoadResult {
+function refuseRestless(file: string, files: readonly string[]): RejectedConfiguration {
   const message = "The file is still being written; it is read once it stands still";
   const diagnostic: Diagnostic = { severity: "error", file, line: 0, column: 0, path: "", message };
   return { kind: "rejected", diagnostics: [diagnostic], files, digests: new Map() };
@@ -94,6 +133,13 @@ function refuseRestless(file: string, files: readonly string[]): LoadResult {
 function watchedFiles(loaded: LoadedConfiguration): readonly string[] {
   const { tls } = loaded.configuration.settings.listen;
   return tls === undefined ? loaded.files : [...loaded.files, tls.cert, tls.key];
+}
+
+async function keepCopy({ loader, lastGood, log }: ReloaderOptions): Promise<void> {
+  if (lastGood === undefined) return;
+  const problem = await loader.keep(lastGood);
+  if (problem === undefined) log.info({ directory: lastGood }, "last good copy made");
+  else log.error({ directory: lastGood, problem }, "the last good copy could not be made");
 }
 
 /** Watching alone is no reason to stay alive. */

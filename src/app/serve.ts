@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import { type AdminBackend, type AdminListener, openAdminListener } from "../admin/admin-listener.ts";
 import { createProber } from "../admin/probe.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
-import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
+import type { Overrides } from "../config/load.ts";
 import { findFileMounts } from "../config/read-mounts.ts";
 import { guardReload } from "../config/reload-guard.ts";
 import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
-import { createSourceIo, readSnapshot } from "../config/source.ts";
+import type { SourceIo } from "../config/source.ts";
 import { createBucketTable } from "../policy/bucket.ts";
 import { publicJwk } from "../proxy/assertion.ts";
 import type { Clock, Timer } from "../proxy/clock.ts";
@@ -19,14 +18,18 @@ import { createAccessLog, type Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type BcryptVerifier, createBcryptVerifier } from "./bcrypt-verifier.ts";
 import { type Drained, drain } from "./drain.ts";
+import { loadFirst, readerOf } from "./first-load.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
 import { createKeyOperations } from "./key-operations.ts";
+import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
 import { createShadowKeeper, type ShadowKeeper } from "./shadow.ts";
 
 export interface ServeOptions {
   readonly configFile: string;
   readonly overrides: Overrides;
+  /** A directory for copies of good configurations, to start from when the files are bad. */
+  readonly lastGood?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** Made once the config has said how much to log. */
@@ -45,6 +48,8 @@ export interface ServingProcess {
   readonly adminAddress: SocketAddress | undefined;
   readonly log: Log;
   readonly warnings: readonly Diagnostic[];
+  /** When the copy was made that is in force since the files were bad at the start; undefined when they were good. */
+  readonly lastGoodCopy: string | undefined;
   readonly reload: Reloader["reload"];
   /** Fails readiness at once, finishes what is in flight and closes everything. */
   readonly stop: () => Promise<Drained>;
@@ -53,16 +58,19 @@ export interface ServingProcess {
 /** Loads the config, opens both listeners and keeps the policy that of the files: the composition root. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { clock, metrics } = options;
-  const loadFile = async (file: string): Promise<LoadResult> =>
-    parseConfiguration(await readSnapshot(file, createSourceIo(options.env)), options.overrides, clock.now());
-  const load = () => loadFile(options.configFile);
-  const first = await load();
-  if (first.kind === "rejected") return first;
-
+  const { configFile, overrides, env, lastGood } = options;
+  const loaderOptions = { overrides, env, clock, workerUrl: workerUrl("load-worker") };
+  const loader = createLoader({ ...loaderOptions, configFile, isStarting: true });
+  const begun = await loadFirst(loader, lastGood, env);
+  if (begun.kind === "rejected") {
+    await loader.close();
+    return begun;
+  }
+  const { first, fallback } = begun;
   const log = options.createLog(first.configuration);
   const inForce = putInForce(first.configuration, clock.now());
   const settings = () => inForce.generation.configuration.settings;
-  const verifier = createBcryptVerifier(workerUrl());
+  const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
   try {
     const { listen, admin } = first.configuration.settings;
     const keyOperations = createKeyOperations({
@@ -70,12 +78,24 @@ export async function serve(options: ServeOptions): Promise<Served> {
       slowHash: verifier.hash,
       reload: () => reloader.reload(),
     });
-    const shadow = createShadowKeeper({ load: loadFile, log, metrics, now: clock.now, pause: letOthersRun });
+    const shadow = createShadowKeeper({
+      load: (file) => createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load(),
+      log,
+      metrics,
+      now: clock.now,
+      pause: letOthersRun,
+    });
     const gateway = createGateway(inForce, verifier, keyOperations, shadow, log, options);
-    const listener = await openListener(listen, await readTls(listen), gateway, () => inForce.upstream.upgrade);
-    const reloader = startReloader({
-      load,
-      first,
+    const listener = await openListener(
+      listen,
+      await readTls(listen, readerOf(fallback)),
+      gateway,
+      () => inForce.upstream.upgrade,
+    );
+    const reloader = startReloader(first, fallback, {
+      loader,
+      lastGood,
+      pause: () => letOthersRun(),
       log,
       metrics,
       clock,
@@ -100,8 +120,9 @@ export async function serve(options: ServeOptions): Promise<Served> {
         adminAddress: adminListener?.address,
         log,
         warnings: [...first.warnings, ...(await findFileMounts(first.files))],
+        lastGoodCopy: fallback?.keptAt,
         reload: () => reloadBoth(reloader, shadow),
-        stop: () => stop({ inForce, listener, adminListener, reloader, shadow, sweep, verifier, clock }),
+        stop: () => stop({ inForce, listener, adminListener, reloader, shadow, loader, sweep, verifier, clock }),
       },
     };
   } catch (error) {
@@ -149,6 +170,7 @@ function createBackend(inForce: InForce, reloader: Reloader, shadow: ShadowKeepe
         revision: inForce.generation.configuration.policy.revision,
         since: new Date(inForce.sinceMs).toISOString(),
         lastReload: reloader.lastReload(),
+        lastGoodCopy: reloader.lastGoodCopy(),
       },
     }),
     metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
@@ -175,6 +197,7 @@ interface Stoppable {
   readonly adminListener: AdminListener | undefined;
   readonly reloader: Reloader;
   readonly shadow: ShadowKeeper;
+  readonly loader: Loader;
   readonly sweep: Timer;
   readonly verifier: BcryptVerifier;
   readonly clock: Clock;
@@ -186,6 +209,7 @@ async function stop({
   adminListener,
   reloader,
   shadow,
+  loader,
   sweep,
   verifier,
   clock,
@@ -195,7 +219,7 @@ async function stop({
   shadow.close();
   sweep.cancel();
   const drained = await drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
-  await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close()]);
+  await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close(), loader.close()]);
   adminListener?.close();
   return drained;
 }
@@ -213,24 +237,25 @@ function endUnusable({ generation, openExchanges }: InForce, clock: Clock): void
   openExchanges.endUnusable(generation.configuration.policy.keys, clock.now(), clock.elapsed());
 }
 
-async function readTls(listen: ListenSettings): Promise<TlsMaterial | undefined> {
+async function readTls(listen: ListenSettings, readFile: SourceIo["readFile"]): Promise<TlsMaterial | undefined> {
   if (listen.tls === undefined) return undefined;
-  const [cert, key] = await Promise.all([readFile(listen.tls.cert, "utf8"), readFile(listen.tls.key, "utf8")]);
-  return { cert, key };
+  const files = await Promise.all([readFile(listen.tls.cert), readFile(listen.tls.key)]);
+  const [cert, key] = files.map((bytes) => new TextDecoder().decode(bytes));
+  return cert === undefined || key === undefined ? undefined : { cert, key };
 }
 
 async function renewTls(listener: Listener, listen: ListenSettings, log: Log): Promise<void> {
   try {
-    const material = await readTls(listen);
+    const material = await readTls(listen, readerOf(undefined));
     if (material !== undefined) listener.renewTls(material);
   } catch (error) {
     log.error({ error: String(error) }, "the TLS certificate cannot be used, the one in force stays");
   }
 }
 
-/** The worker stands beside this module, built or not. */
-function workerUrl(): URL {
-  return new URL(import.meta.url.endsWith(".ts") ? "./bcrypt-worker.ts" : "./bcrypt-worker.js", import.meta.url);
+/** The workers stand beside this module, built or not. */
+function workerUrl(name: "bcrypt-worker" | "load-worker"): URL {
+  return new URL(`./${name}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
 }
 
 function describeStartFailure(error: unknown): string {

@@ -12,7 +12,7 @@ const STDOUT = 1;
 /** Starts serving with this process's clock, log and metrics; says on standard error why it cannot. */
 export async function startProcess(
   terminal: Terminal,
-  options: Pick<ServeOptions, "configFile" | "overrides">,
+  options: Pick<ServeOptions, "configFile" | "overrides" | "lastGood">,
 ): Promise<ServingProcess | undefined> {
   // Written in batches while the previous batch is under way; what is left is flushed when the process ends.
   const destination = pino.destination({ dest: STDOUT, sync: false });

@@ -7,6 +7,7 @@ interface ServeFlags {
   readonly listen?: string;
   readonly upstream?: string;
   readonly admin?: string;
+  readonly lastGood?: string;
 }
 
 /** `latchkey serve`: the proxy itself. */
@@ -21,6 +22,10 @@ export function serveCommand(terminal: Terminal, setExit: (code: ExitCode) => vo
     .option("--listen <address>", "host:port or unix:/path to take requests on (LATCHKEY_LISTEN)")
     .option("--upstream <url>", "the app: http://host:port, https://host:port or unix:/path (LATCHKEY_UPSTREAM)")
     .option("--admin <address>", "host:port of health and metrics, or off (LATCHKEY_ADMIN)")
+    .option(
+      "--last-good <dir>",
+      "where good configs are kept, to start from when the files are bad (LATCHKEY_LAST_GOOD)",
+    )
     .addHelpText(
       "after",
       `
@@ -42,6 +47,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
   const started = await startProcess(terminal, {
     configFile: flags.config ?? terminal.env["LATCHKEY_CONFIG"] ?? "latchkey.yaml",
     overrides: toOverrides(flags, terminal.env),
+    lastGood: flags.lastGood ?? (terminal.env["LATCHKEY_LAST_GOOD"] || undefined),
   });
   if (started === undefined) return EXIT.failed;
   const { log } = started;
@@ -52,6 +58,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
     {
       listen: formatAddress(started.listenAddress),
       admin: started.adminAddress === undefined ? "off" : formatAddress(started.adminAddress),
+      ...(started.lastGoodCopy === undefined ? {} : { lastGoodCopy: started.lastGoodCopy }),
     },
     "ready",
   );
@@ -63,7 +70,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
 }
 
 /** What flags and environment say over the file, each blamed under its own name. */
-export function toOverrides(flags: Omit<ServeFlags, "config">, env: Terminal["env"]) {
+export function toOverrides(flags: Omit<ServeFlags, "config" | "lastGood">, env: Terminal["env"]) {
   const pick = (flag: string | undefined, name: string) => {
     if (flag !== undefined) return { value: flag, origin: `--${name}` };
     const variable = `LATCHKEY_${name.toUpperCase()}`;

@@ -63,6 +63,7 @@ interface Memo {
   readonly networks: Map<string, NetworkSet | undefined>;
   readonly judgedScopes: Set<string>;
   readonly tenants: Map<string, string>;
+  readonly instants: Map<string, number>;
   readonly bcrypt: Map<string, Source>;
 }
 
@@ -73,6 +74,7 @@ function createMemo(): Memo {
     networks: new Map(),
     judgedScopes: new Set(),
     tenants: new Map(),
+    instants: new Map(),
     bcrypt: new Map(),
   };
 }
@@ -107,8 +109,8 @@ function compileRecord(
   const { scopes, grants } = compileScopes(written, context.catalogue, memo, report, at);
   const limits = compileKeyLimits(record.limits, context, memo, report, at);
   const networks = compileKeyNetworks(record.allowIps, memo, report, at);
-  const notBeforeMs = compileInstant(record.notBefore, "notBefore", report, at);
-  const expiresAtMs = compileInstant(record.expiresAt, "expiresAt", report, at);
+  const notBeforeMs = compileInstant(record.notBefore, "notBefore", memo, report, at);
+  const expiresAtMs = compileInstant(record.expiresAt, "expiresAt", memo, report, at);
   if (notBeforeMs !== undefined && expiresAtMs !== undefined && notBeforeMs >= expiresAtMs) {
     report.error(at("expiresAt"), "The key expires before it becomes valid; expected an instant after notBefore");
   }
@@ -265,12 +267,18 @@ function compileKeyNetworks(
 function compileInstant(
   text: string | undefined,
   field: "notBefore" | "expiresAt",
+  memo: Memo,
   report: Report,
   at: PathTo,
 ): number | undefined {
   if (text === undefined) return undefined;
+  const known = memo.instants.get(text);
+  if (known !== undefined) return known;
   const parsed = parseInstant(text);
-  if (parsed.kind === "value") return parsed.value;
+  if (parsed.kind === "value") {
+    memo.instants.set(text, parsed.value);
+    return parsed.value;
+  }
   report.error(at(field), `Expected ${parsed.problem}`);
   return undefined;
 }

@@ -31,6 +31,48 @@ export function parseJson(text: string): ReadDocument {
   };
 }
 
+/**
+ * A file that is one object with a list of records in it, read some records at a time; undefined where it is
+ * anything else. Generates what `parseJson` would make of the list, and returns whether all of the text is as strict.
+ */
+export function openJsonRecords(
+  text: string,
+  lines: number[],
+): ((batch: number) => Generator<readonly unknown[], boolean>) | undefined {
+  const { depth, colons, records, recordLines } = scan(text);
+  const [first, last] = [records[0], records.at(-1)];
+  if (first === undefined || last === undefined || depth > MAX_DEPTH) return undefined;
+  const cursor = createCursor(text, last);
+  if (!skipValue(cursor)) return undefined;
+  const end = cursor.at;
+  // What is left is the object around an empty list.
+  const frame = parseQuietly(text.slice(0, first) + text.slice(end));
+  const { keys, ...others } = Object(frame) as { readonly keys?: unknown };
+  if (!Array.isArray(keys) || keys.length > 0 || Object.keys(others).some((name) => name !== "$schema"))
+    return undefined;
+  for (const line of recordLines) lines.push(line);
+  return function* read(batch) {
+    let members = countMembers(frame);
+    for (let start = 0; start < records.length; start += batch) {
+      const stop = start + batch < records.length ? records[start + batch] : end;
+      const list = text.slice(records[start], stop).replace(/,[ \t\r\n]*$/, "");
+      const values = parseQuietly(`[${list}]`);
+      if (!Array.isArray(values) || values.length !== Math.min(batch, records.length - start)) return false;
+      members += countMembers(values);
+      yield values;
+    }
+    return members === colons;
+  };
+}
+
+function parseQuietly(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function refuse(problems: readonly DocumentProblem[]): ReadDocument {
   return { kind: "refused", problems };
 }

@@ -61,10 +61,15 @@ export const keyRecord = z
 
 export type WrittenKey = z.infer<typeof keyRecord>;
 
+// A list that was cut off looks the same, so that none is taken to be meant only when it is written.
+const NO_KEYS = "Expected a list; write keys: [] if there are to be none";
+
 /** A keys file: a list of records under `keys`. */
 export const keysFileSchema = z
   .strictObject({
     $schema: z.string().optional().describe("For editors only; ignored"),
-    keys: z.array(keyRecord).describe("The records, in any order"),
+    keys: z
+      .array(keyRecord, { error: ({ input }) => (input === null ? NO_KEYS : undefined) })
+      .describe("The records, in any order"),
   })
   .meta({ title: "Latchkey keys file", description: "API keys, in a file of their own beside the main one" });

@@ -7,7 +7,9 @@ import type { Document } from "./document.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
 import { parseDocument } from "./parse-document.ts";
+import type { Rejected, Watched } from "./policy-store.ts";
 import type { RecordBatch } from "./record-batch.ts";
+import { openRecordStream } from "./record-stream.ts";
 import { type Finding, locateFindings, locateNearest } from "./report.ts";
 import { createConcern, salvage } from "./salvage.ts";
 import { type Main, mainSchema } from "./schema.ts";
@@ -16,7 +18,6 @@ import type { Configuration, SocketAddress } from "./settings.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
 import { runThrough } from "./stepwise.ts";
 import { type Parsed, parseSocketAddress, parseUpstream, type UpstreamAddress } from "./values.ts";
-import type { KnownDigests } from "./watcher.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
 export interface Overrides {
@@ -45,18 +46,7 @@ export interface LoadedConfiguration extends Watched {
   readonly warnings: readonly Diagnostic[];
 }
 
-export interface RejectedConfiguration extends Watched {
-  readonly kind: "rejected";
-  readonly diagnostics: readonly Diagnostic[];
-}
-
-/** What to watch for a change of what was loaded, or for the mending of what was rejected. */
-export interface Watched {
-  /** Absolute paths of all it was read from or should have been, and of directories where a `*` may find more. */
-  readonly files: readonly string[];
-  /** What was read at them. */
-  readonly digests: KnownDigests;
-}
+export type RejectedConfiguration = Rejected;
 
 /** Turns a snapshot into a configuration, or into every reason why it is none. `nowMs` lets it speak of expired keys. */
 export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}, nowMs?: number): LoadResult {
@@ -92,7 +82,7 @@ export function prepareConfiguration(
   const watched: Watched = { files: snapshot.watched, digests: snapshot.digests };
   const forced = parseOverrides(overrides, found);
   const main = parsePart(snapshot.main, mainSchema, found);
-  const keysFiles = snapshot.keysFiles.map((file) => parsePart(file, keysFileSchema, found));
+  const keysFiles = snapshot.keysFiles.map((file) => readKeysPart(file, found));
   if (snapshot.main === undefined && overrides.upstream !== undefined) {
     const message = "An upstream alone is no policy; routes and keys come from a config file, which is missing";
     found.push({ severity: "error", file: overrides.upstream.origin, line: 0, column: 0, path: "", message });
@@ -202,22 +192,62 @@ function parsePart<T extends z.ZodType>(
   return saved && { document, ...saved };
 }
 
-// Two milliseconds of compiling, or of receiving from another thread.
-const BATCH = 1_000;
+// About a millisecond of compiling, and half of one to receive from another thread.
+const BATCH = 500;
 
-function* toBatches(
-  main: Part<Main>,
-  keysFiles: readonly (Part<z.output<typeof keysFileSchema>> | undefined)[],
-): Iterable<RecordBatch> {
-  const inline = main.value.keys;
-  if (Array.isArray(inline)) yield* sliceRecords(main.document, inline);
-  for (const part of keysFiles) if (part !== undefined) yield* sliceRecords(part.document, part.value.keys);
+interface KeysPart {
+  readonly document: Document;
+  readonly batches: () => Iterable<RecordBatch>;
 }
 
-function* sliceRecords({ file, recordLine }: Document, all: readonly WrittenKey[]): Iterable<RecordBatch> {
-  for (let start = 0; start < all.length; start += BATCH) {
-    const records = all.slice(start, start + BATCH);
-    yield { file, start, records, lines: records.map((_, offset) => recordLine(start + offset)) };
+/** Reads a keys file: whole, or batch by batch where it is large and there is nothing wrong with it. */
+function readKeysPart(file: SourceFile, found: Diagnostic[]): KeysPart | undefined {
+  const stream = openRecordStream(file.path, file.text, BATCH);
+  if (stream === undefined) {
+    const part = parsePart(file, keysFileSchema, found);
+    return part && { document: part.document, batches: () => sliceRecords(part.document, part.value.keys) };
+  }
+  const { path, text } = file;
+  const { lines, batches } = stream;
+  const recordLine = (index: number) => lines[index] ?? 0;
+  const document = { file: path, value: undefined, locate: locateLater(path, text), recordLine };
+  return { document, batches: () => numberRecords(document, batches()) };
+}
+
+/** Reads the whole file at the first question where something stands; mostly there is none. */
+function locateLater(file: string, text: string): Document["locate"] {
+  let locate: Document["locate"] | undefined;
+  return (path, part) => {
+    if (locate === undefined) {
+      const parsed = parseDocument(file, text);
+      locate = parsed.kind === "document" ? parsed.document.locate : () => undefined;
+    }
+    return locate(path, part);
+  };
+}
+
+function* toBatches(main: Part<Main>, keysFiles: readonly (KeysPart | undefined)[]): Iterable<RecordBatch> {
+  const inline = main.value.keys;
+  if (Array.isArray(inline)) yield* sliceRecords(main.document, inline);
+  for (const part of keysFiles) if (part !== undefined) yield* part.batches();
+}
+
+function* sliceRecords(document: Document, all: readonly WrittenKey[]): Iterable<RecordBatch> {
+  const slices = Array.from({ length: Math.ceil(all.length / BATCH) }, (_, at) =>
+    all.slice(at * BATCH, (at + 1) * BATCH),
+  );
+  yield* numberRecords(document, slices);
+}
+
+function* numberRecords(
+  { file, recordLine }: Document,
+  batches: Iterable<readonly WrittenKey[]>,
+): Iterable<RecordBatch> {
+  let start = 0;
+  for (const records of batches) {
+    const first = start;
+    yield { file, start, records, lines: records.map((_, offset) => recordLine(first + offset)) };
+    start += records.length;
   }
 }
 

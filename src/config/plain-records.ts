@@ -41,12 +41,38 @@ const BLANK = /^ *(?:#.*)?$/;
 // Characters that the YAML library takes for line breaks, blanks or nothing, each in its own way.
 const UNUSUAL = /[\t\r\u0085\u2028\u2029\ufeff]/;
 
+/** One record as it is read, before anybody knows whether the rest can be. */
+export interface PlainEntry {
+  readonly record: PlainRecord;
+  readonly offset: number;
+  readonly line: number;
+}
+
 /**
  * Reads a keys file of one plain record after another, many times faster than the YAML library and to the
  * same value; a test compares the two. It understands little and guesses nothing: at the first line that
  * is not obviously plain it gives up.
  */
 export function readPlainRecords(text: string): PlainRecords {
+  const keys: PlainRecord[] = [];
+  const offsets: number[] = [];
+  const lines: number[] = [];
+  const stream = streamPlainRecords(text);
+  for (;;) {
+    const step = stream.next();
+    if (step.done !== true) {
+      keys.push(step.value.record);
+      offsets.push(step.value.offset);
+      lines.push(step.value.line);
+    } else if (step.value.kind !== "end") return step.value;
+    else return keys.length > 0 ? { kind: "records", value: { keys }, offsets, lines } : step.value.empty;
+  }
+}
+
+/** The same, one record at a time. Its end says whether the file held nothing else. */
+export function* streamPlainRecords(
+  text: string,
+): Generator<PlainEntry, Exclude<PlainRecords, { kind: "records" }> | { kind: "end"; empty: PlainRecords }> {
   const unusual = UNUSUAL.exec(text)?.index;
   if (unusual !== undefined) return { kind: "beyond", line: toPosition(text, unusual).line };
   const cursor: Cursor = { text, at: 0, next: 0, line: 0, head: undefined, stopped: undefined };
@@ -55,26 +81,23 @@ export function readPlainRecords(text: string): PlainRecords {
   if (top?.name !== "keys" || top.indent !== 0 || top.dash !== 0 || top.rest !== "") return beyond(cursor);
   advance(cursor);
   const indent = cursor.head?.indent;
-  const keys: PlainRecord[] = [];
-  const offsets: number[] = [];
-  const lines: number[] = [];
+  let count = 0;
   while (cursor.head !== undefined) {
     if (cursor.head.dash === 0 || cursor.head.indent !== indent) return beyond(cursor);
-    offsets.push(cursor.at);
-    lines.push(cursor.line);
-    keys.push(readRecord(cursor, cursor.head));
+    const { at: offset, line } = cursor;
+    const record = readRecord(cursor, cursor.head);
+    count += 1;
+    if (cursor.stopped === undefined) yield { record, offset, line };
   }
-  if (cursor.stopped === "duplicate") return refuseDuplicate(cursor, keys.length - 1);
-  return cursor.stopped === undefined && keys.length > 0
-    ? { kind: "records", value: { keys }, offsets, lines }
-    : beyond(cursor);
+  if (cursor.stopped === "duplicate") return refuseDuplicate(cursor, count - 1);
+  return cursor.stopped === undefined ? { kind: "end", empty: beyond(cursor) } : beyond(cursor);
 }
 
-function beyond({ line }: Cursor): PlainRecords {
+function beyond({ line }: Cursor): Extract<PlainRecords, { kind: "beyond" }> {
   return { kind: "beyond", line };
 }
 
-function refuseDuplicate({ text, at }: Cursor, index: number): PlainRecords {
+function refuseDuplicate({ text, at }: Cursor, index: number): Extract<PlainRecords, { kind: "refused" }> {
   const name = LINE.exec(text.slice(at, endOfLine(text, at)))?.[3] ?? "";
   const position = toPosition(text, at + text.slice(at).indexOf(name));
   const message = `The name ${JSON.stringify(name)} stands twice here`;

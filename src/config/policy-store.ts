@@ -1,20 +1,32 @@
 import type { Diagnostic } from "./diagnostics.ts";
+import type { KnownDigests } from "./watcher.ts";
 
 /** What the store must know of a configuration; the rest is the caller's. */
 export interface Revisioned {
   readonly policy: { readonly revision: string };
 }
 
+/** What to watch for a change of what was loaded, or for the mending of what was rejected. */
+export interface Watched {
+  /** Absolute paths of all it was read from or should have been, and of directories where a `*` may find more. */
+  readonly files: readonly string[];
+  /** What was read at them. */
+  readonly digests: KnownDigests;
+}
+
 /** One attempt to load: a whole new configuration, or everything that is wrong with it. */
 export type LoadOutcome<C> =
-  | {
+  | ({
       readonly kind: "loaded";
       readonly configuration: C;
       readonly warnings: readonly Diagnostic[];
-      /** The files it was read from, which are the ones to watch. */
-      readonly files: readonly string[];
-    }
-  | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] };
+    } & Watched)
+  | Rejected;
+
+export interface Rejected extends Watched {
+  readonly kind: "rejected";
+  readonly diagnostics: readonly Diagnostic[];
+}
 
 export type Loaded<C> = Extract<LoadOutcome<C>, { kind: "loaded" }>;
 
@@ -30,9 +42,11 @@ export interface PolicyStoreOptions<C extends Revisioned> {
   readonly nowMs: () => number;
   /** A last word on a new configuration that is valid by itself; any diagnostic rejects it, and so does a throw. */
   readonly guard?: (next: C, current: C) => Promise<readonly Diagnostic[]>;
-  /** Called after `current` holds the new configuration. */
-  readonly onSwap: (next: Loaded<C>, previous: C) => void;
-  readonly onReject: (diagnostics: readonly Diagnostic[]) => void;
+  /** Why `initial` is not what the files say, where it is not: it stands for a first reload that was rejected. */
+  readonly rejected?: readonly Diagnostic[];
+  /** Called after `current` holds the new configuration; the next load waits for its end. */
+  readonly onSwap: (next: Loaded<C>, previous: C) => Promise<void>;
+  readonly onReject: (rejected: Rejected) => void;
 }
 
 export interface PolicyStore<C> {
@@ -46,12 +60,17 @@ export interface PolicyStore<C> {
 
 /** Holds the configuration in force. A reload replaces it whole, in one assignment, or leaves the last good one. */
 export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOptions<C>): PolicyStore<C> {
+  // Taken apart here, so that nothing holds the first configuration once there is a second.
+  const { load, guard, nowMs, onSwap, onReject } = options;
   let running: Promise<ReloadOutcome> | undefined;
   let queued: Promise<ReloadOutcome> | undefined;
 
   const store: { current: C; lastReload: PolicyStore<C>["lastReload"]; reload: PolicyStore<C>["reload"] } = {
     current: options.initial,
-    lastReload: undefined,
+    lastReload:
+      options.rejected === undefined
+        ? undefined
+        : { atMs: nowMs(), outcome: { kind: "rejected", diagnostics: options.rejected } },
     reload() {
       if (running === undefined) return start();
       // What the running load has read may already be old, so whoever asks now waits for the next one.
@@ -73,26 +92,27 @@ export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOpti
     const loaded = await loadSafely(() => loadGuarded(previous));
     if (loaded.kind === "rejected") {
       const outcome = conclude({ kind: "rejected", diagnostics: loaded.diagnostics });
-      options.onReject(loaded.diagnostics);
+      onReject(loaded);
       return outcome;
     }
     const { revision } = loaded.configuration.policy;
     if (revision === previous.policy.revision) return conclude({ kind: "unchanged" });
     store.current = loaded.configuration;
     const outcome = conclude({ kind: "swapped", revision, previous: previous.policy.revision });
-    options.onSwap(loaded, previous);
+    await onSwap(loaded, previous);
     return outcome;
   }
 
   async function loadGuarded(previous: C): Promise<LoadOutcome<C>> {
-    const loaded = await options.load();
+    const loaded = await load();
     const isNew = loaded.kind === "loaded" && loaded.configuration.policy.revision !== previous.policy.revision;
-    const diagnostics = isNew ? ((await options.guard?.(loaded.configuration, previous)) ?? []) : [];
-    return diagnostics.length > 0 ? { kind: "rejected", diagnostics } : loaded;
+    const diagnostics = isNew ? ((await guard?.(loaded.configuration, previous)) ?? []) : [];
+    const { files, digests } = loaded;
+    return diagnostics.length > 0 ? { kind: "rejected", diagnostics, files, digests } : loaded;
   }
 
   function conclude(outcome: ReloadOutcome): ReloadOutcome {
-    store.lastReload = { atMs: options.nowMs(), outcome };
+    store.lastReload = { atMs: nowMs(), outcome };
     return outcome;
   }
 
@@ -106,6 +126,6 @@ async function loadSafely<C>(load: () => Promise<LoadOutcome<C>>): Promise<LoadO
   } catch (error) {
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     const diagnostic: Diagnostic = { severity: "error", file: "", line: 0, column: 0, path: "", message };
-    return { kind: "rejected", diagnostics: [diagnostic] };
+    return { kind: "rejected", diagnostics: [diagnostic], files: [], digests: new Map() };
   }
 }

@@ -7,14 +7,14 @@ interface Fake {
 }
 
 const BAD: Diagnostic = { severity: "error", file: "a.yaml", line: 1, column: 1, path: "", message: "Bad" };
-const REJECTED: LoadOutcome<Fake> = { kind: "rejected", diagnostics: [BAD] };
+const REJECTED: LoadOutcome<Fake> = { kind: "rejected", diagnostics: [BAD], files: ["bad.yaml"], digests: new Map() };
 
 function revision(name: string): Fake {
   return { policy: { revision: name } };
 }
 
 function loaded(name: string): LoadOutcome<Fake> {
-  return { kind: "loaded", configuration: revision(name), warnings: [], files: [`${name}.yaml`] };
+  return { kind: "loaded", configuration: revision(name), warnings: [], files: [`${name}.yaml`], digests: new Map() };
 }
 
 /** A store over loads that the test ends one by one, and a record of what it reported. */
@@ -30,9 +30,10 @@ function createFixture(options: Partial<PolicyStoreOptions<Fake>> = {}) {
     },
     initial: revision("one"),
     nowMs: () => nowMs++,
-    onSwap: (next, previous) =>
-      reports.push(`${previous.policy.revision} to ${next.configuration.policy.revision} from ${next.files}`),
-    onReject: (diagnostics) => reports.push(diagnostics.map(({ message }) => message).join()),
+    onSwap: async (next, previous) => {
+      reports.push(`${previous.policy.revision} to ${next.configuration.policy.revision} from ${next.files}`);
+    },
+    onReject: ({ diagnostics }) => reports.push(diagnostics.map(({ message }) => message).join()),
     ...options,
   });
   const finish = (index: number, outcome: LoadOutcome<Fake>) => pending[index]?.resolve(outcome);

@@ -1,0 +1,191 @@
+import { setImmediate as letOthersRun } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { beginCompilation } from "../config/compile.ts";
+import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
+import type { Finding, Findings } from "../config/report.ts";
+import { runInSlices } from "../config/stepwise.ts";
+import type { Clock, Timer } from "../proxy/clock.ts";
+import type { LoadAnswer, LoadQuestion, LoadRequest } from "./load-worker.ts";
+
+/** Loads configurations in a thread of its own, one at a time. */
+export interface LoadThread {
+  /** Reads, parses and validates over there and compiles here, a few milliseconds at a time. */
+  readonly load: (request: LoadRequest) => Promise<LoadedConfiguration | RejectedConfiguration>;
+  /** Copies the files of the last load into a directory; a problem is why it could not. */
+  readonly keep: (directory: string, nowMs: number) => Promise<string | undefined>;
+  readonly close: () => Promise<void>;
+}
+
+// So many batches are on their way while one is compiled here. All of them may be received in one turn
+// of the event loop; with fewer, each thread waits for the other on a busy machine.
+const BATCHES_AHEAD = 8;
+// Reloads come in bursts, and a thread takes longer to start than most files take to load. After a
+// pause it ends, since what it parsed is several times as large as what is made of it.
+const LINGER_MS = 2_000;
+
+export function createLoadThread(workerUrl: URL, clock: Clock): LoadThread {
+  let talk: Conversation | undefined;
+  let lingering: Timer | undefined;
+
+  const begin = (): Conversation => {
+    lingering?.cancel();
+    talk ??= startConversation(workerUrl, () => {
+      talk = undefined;
+    });
+    talk.hold();
+    return talk;
+  };
+  const rest = (): void => {
+    talk?.release();
+    lingering = clock.after(LINGER_MS, () => void talk?.end());
+  };
+  return {
+    load: async (request) => {
+      const conversation = begin();
+      try {
+        return await converse(conversation, request);
+      } catch (error) {
+        // Where in the conversation it broke off nobody knows.
+        await conversation.end();
+        throw error;
+      } finally {
+        rest();
+      }
+    },
+    keep: async (directory, nowMs) => {
+      if (talk === undefined) return "the thread that read the files has ended";
+      const conversation = begin();
+      try {
+        return (await conversation.ask({ kind: "keep", directory, nowMs }, "kept")).problem;
+      } finally {
+        rest();
+      }
+    },
+    close: async () => {
+      lingering?.cancel();
+      await talk?.end();
+    },
+  };
+}
+
+async function converse(
+  talk: Conversation,
+  request: LoadRequest,
+): Promise<LoadedConfiguration | RejectedConfiguration> {
+  talk.post({ kind: "load", request });
+  const first = await talk.hear();
+  if (first.kind === "judged" && first.verdict.kind === "rejected") return first.verdict;
+  if (first.kind !== "prepared") throw new Error(`the loading thread answered "${first.kind}" to a load`);
+  const found = createBoundedFindings();
+  const compilation = beginCompilation(first.input, found);
+  for (let ahead = 0; ahead < BATCHES_AHEAD; ahead += 1) talk.post({ kind: "more" });
+  let underWay = BATCHES_AHEAD;
+  while (underWay > 0) {
+    const { batch } = await talk.expect("batch");
+    underWay -= 1;
+    if (batch === undefined) continue;
+    talk.post({ kind: "more" });
+    underWay += 1;
+    compilation.add(batch);
+    await letOthersRun();
+  }
+  const configuration = await runInSlices(compilation.finish(), () => letOthersRun());
+  const { verdict } = await talk.ask({ kind: "judge", found: found.list() }, "judged");
+  return verdict.kind === "rejected" ? verdict : { ...verdict, configuration };
+}
+
+interface BoundedFindings extends Findings {
+  readonly list: () => readonly Finding[];
+}
+
+// Beyond this the finder only counts: where every record is wrong, the first ones say how.
+const MAX_FINDINGS = 1_000;
+
+function createBoundedFindings(): BoundedFindings {
+  const kept = { error: [] as Finding[], warning: [] as Finding[] };
+  let more = 0;
+  return {
+    push: (finding) => {
+      if (kept[finding.severity].length < MAX_FINDINGS) kept[finding.severity].push(finding);
+      else more += 1;
+    },
+    list: () => {
+      const all = [...kept.error, ...kept.warning];
+      if (more === 0) return all;
+      const message = `There are ${more} more findings; \`latchkey check\` shows all`;
+      return [...all, { severity: "warning", file: "", path: [], message }];
+    },
+  };
+}
+
+interface Conversation {
+  readonly post: (question: LoadQuestion) => void;
+  /** The next answer; rejects when the thread has ended. */
+  readonly hear: () => Promise<LoadAnswer>;
+  readonly expect: <K extends LoadAnswer["kind"]>(kind: K) => Promise<Extract<LoadAnswer, { kind: K }>>;
+  readonly ask: <K extends LoadAnswer["kind"]>(
+    question: LoadQuestion,
+    kind: K,
+  ) => Promise<Extract<LoadAnswer, { kind: K }>>;
+  /** Whether the thread keeps the process alive: while there is a load at the start, nothing else does. */
+  readonly hold: () => void;
+  readonly release: () => void;
+  readonly end: () => Promise<void>;
+}
+
+// Records are read and sent a few hundred at a time, and what this thread once takes the process does not give back.
+const YOUNG_GENERATION_MB = 16;
+
+function startConversation(workerUrl: URL, onEnd: () => void): Conversation {
+  const worker = new Worker(workerUrl, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
+  const answers: LoadAnswer[] = [];
+  let waiting: { readonly resolve: (answer: LoadAnswer) => void; readonly reject: (error: Error) => void } | undefined;
+  let failure: Error | undefined;
+
+  const fail = (error: Error): void => {
+    failure ??= error;
+    onEnd();
+    waiting?.reject(failure);
+    waiting = undefined;
+  };
+  worker.on("message", (answer: LoadAnswer) => {
+    if (waiting === undefined) answers.push(answer);
+    else waiting.resolve(answer);
+    waiting = undefined;
+  });
+  worker.on("error", (error) => fail(error instanceof Error ? error : new Error(String(error))));
+  worker.on("exit", () => fail(new Error("the loading thread ended")));
+
+  const post: Conversation["post"] = (question) => worker.postMessage(question);
+  const hear: Conversation["hear"] = () =>
+    new Promise((resolve, reject) => {
+      const answer = answers.shift();
+      if (answer !== undefined) resolve(answer);
+      else if (failure !== undefined) reject(failure);
+      else waiting = { resolve, reject };
+    });
+  const expect: Conversation["expect"] = async (kind) => {
+    const answer = await hear();
+    if (!isKind(answer, kind)) throw new Error(`the loading thread said "${answer.kind}", not "${kind}"`);
+    return answer;
+  };
+  return {
+    post,
+    hear,
+    expect,
+    ask: (question, kind) => {
+      post(question);
+      return expect(kind);
+    },
+    hold: () => worker.ref(),
+    release: () => worker.unref(),
+    end: async () => {
+      onEnd();
+      await worker.terminate();
+    },
+  };
+}
+
+function isKind<K extends LoadAnswer["kind"]>(answer: LoadAnswer, kind: K): answer is Extract<LoadAnswer, { kind: K }> {
+  return answer.kind === kind;
+}

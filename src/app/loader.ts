@@ -1,0 +1,81 @@
+import { describeCopyFailure, keepLastGood, openLastGood } from "../config/last-good.ts";
+import { type LoadedConfiguration, parseConfiguration, type RejectedConfiguration } from "../config/load.ts";
+import type { Snapshot } from "../config/snapshot.ts";
+import { createSourceIo, readSnapshot, type SourceIo } from "../config/source.ts";
+import type { Clock } from "../proxy/clock.ts";
+import { createLoadThread } from "./load-thread.ts";
+import type { LoadRequest } from "./load-worker.ts";
+
+/** Loads the configuration as it stands on disk, at the start and for every reload; one load at a time. */
+export interface Loader {
+  /** From the files themselves, or from the last good copy of them in a directory. Rejects where there is no such copy. */
+  readonly load: (copy?: string) => Promise<LoadedConfiguration | RejectedConfiguration>;
+  /** Copies the files of the last load into a directory; a problem is why it could not. */
+  readonly keep: (directory: string) => Promise<string | undefined>;
+  readonly close: () => Promise<void>;
+}
+
+export interface LoaderOptions extends Omit<LoadRequest, "nowMs" | "copy"> {
+  readonly workerUrl: URL;
+  /** Whether nobody is served yet. */
+  readonly isStarting: boolean;
+  readonly clock: Clock;
+}
+
+// YAML takes about a microsecond a character, so this is half of the ten milliseconds that requests may wait.
+const MAX_DIRECT_BYTES = 4 * 1024;
+// At the start nobody waits but for the start itself, and a thread takes a tenth of a second to begin.
+const MAX_DIRECT_BYTES_AT_START = 256 * 1024;
+
+/** Small files are loaded where they are needed, since that is faster; all others in a thread of their own. */
+export function createLoader({ workerUrl, clock, configFile, overrides, env, isStarting }: LoaderOptions): Loader {
+  const thread = createLoadThread(workerUrl, clock);
+  let maxBytes = isStarting ? MAX_DIRECT_BYTES_AT_START : MAX_DIRECT_BYTES;
+  let small: Snapshot | undefined;
+  return {
+    load: async (copy) => {
+      const io = copy === undefined ? createSourceIo(env) : (await openLastGood(copy, env)).io;
+      small = await readSmallSnapshot(configFile, io, maxBytes);
+      const result =
+        small === undefined
+          ? await thread.load({ configFile, overrides, env: { ...env }, nowMs: clock.now(), copy })
+          : withoutDocument(parseConfiguration(small, overrides, clock.now()));
+      if (result.kind === "loaded") maxBytes = MAX_DIRECT_BYTES;
+      return result;
+    },
+    keep: async (directory) => {
+      if (small === undefined) return thread.keep(directory, clock.now());
+      try {
+        await keepLastGood(small, directory, clock.now());
+        return undefined;
+      } catch (error) {
+        return describeCopyFailure(error);
+      }
+    },
+    close: thread.close,
+  };
+}
+
+/** Whoever can say where something stands keeps the whole document in memory. */
+function withoutDocument(result: ReturnType<typeof parseConfiguration>): LoadedConfiguration | RejectedConfiguration {
+  if (result.kind === "rejected") return result;
+  const { kind, configuration, warnings, files, digests } = result;
+  return { kind, configuration, warnings, files, digests };
+}
+
+/** All the files at once, unless together they are larger than that. */
+async function readSmallSnapshot(configFile: string, io: SourceIo, maxBytes: number): Promise<Snapshot | undefined> {
+  const sizes = new Map<string, number>();
+  const isTooMuch = () => [...sizes.values()].reduce((sum, size) => sum + size, 0) > maxBytes;
+  const snapshot = await readSnapshot(configFile, {
+    ...io,
+    stat: async (path) => {
+      const stats = await io.stat(path);
+      sizes.set(path, stats.size);
+      return stats;
+    },
+    // The snapshot is thrown away then, so that it does not matter what stands in it.
+    readFile: (path) => (isTooMuch() ? Promise.resolve(new Uint8Array()) : io.readFile(path)),
+  });
+  return isTooMuch() ? undefined : snapshot;
+}
