@@ -123,22 +123,26 @@ export function createShadowKeeper({ load, log, metrics, now, pause }: ShadowOpt
     return loading;
   };
 
+  const take = async ({ policy, settings }: Configuration): Promise<void> => {
+    live = policy;
+    if (settings.shadow === candidate?.file) {
+      pairUp();
+      return;
+    }
+    candidate?.watcher.close();
+    candidate = undefined;
+    pairUp();
+    if (settings.shadow === undefined) return;
+    const watcher = watchFiles([settings.shadow], () => void readNext(), { timers: { setTimeout: unreferenced } });
+    candidate = { file: settings.shadow, watcher, policy: undefined, sinceMs: now(), diagnostics: [] };
+    await readNext();
+  };
+
   return {
     current: () => (comparison === undefined ? undefined : shadow),
-    follow: async ({ policy, settings }) => {
-      live = policy;
-      if (settings.shadow === candidate?.file) {
-        pairUp();
-        return;
-      }
-      candidate?.watcher.close();
-      candidate = undefined;
-      pairUp();
-      if (settings.shadow === undefined) return;
-      const watcher = watchFiles([settings.shadow], () => void readNext(), { timers: { setTimeout: unreferenced } });
-      candidate = { file: settings.shadow, watcher, policy: undefined, sinceMs: now(), diagnostics: [] };
-      await readNext();
-    },
+    // The live policy is in force already, and nothing that becomes of a candidate may end its process.
+    follow: (next) =>
+      take(next).catch((error: unknown) => log.warn({ error: String(error) }, "shadow policy cannot be used")),
     reload: readNext,
     report: () => toReport(live, candidate, comparison),
     close: () => candidate?.watcher.close(),
