@@ -23,6 +23,8 @@ const status = z.object({
   status: z.string(),
   revision: z.string(),
   since: z.string(),
+  /** When the copy was made that the process started on, where the files could not be used. */
+  lastGoodCopy: z.string().optional(),
   lastReload: z.object({ atMs: z.number(), outcome }).optional(),
 });
 
@@ -34,8 +36,8 @@ export function parseStatus(body: unknown): Status | undefined {
 }
 
 /** Whether requests are taken, by the policy that the files say. */
-export function isGood({ status: state, lastReload }: Status): boolean {
-  return state === "ready" && lastReload?.outcome.kind !== "rejected";
+export function isGood({ status: state, lastReload, lastGoodCopy }: Status): boolean {
+  return state === "ready" && lastGoodCopy === undefined && lastReload?.outcome.kind !== "rejected";
 }
 
 export function formatStatus(shown: Status, nowMs: number, colour: boolean): string {
@@ -43,7 +45,10 @@ export function formatStatus(shown: Status, nowMs: number, colour: boolean): str
   const state = shown.status === "ready" ? paint.green("ready") : paint.yellow(shown.status);
   const since = `since ${shown.since} (${formatAge(nowMs - Date.parse(shown.since))} ago)`;
   const lines = [`${state}, revision ${paint.bold(shown.revision)} ${since}`];
-  const { lastReload } = shown;
+  const { lastReload, lastGoodCopy } = shown;
+  if (lastGoodCopy !== undefined) {
+    lines.push(paint.yellow(`started on the last good copy, of ${lastGoodCopy}: the files could not be used`));
+  }
   if (lastReload === undefined) return `${[...lines, "no reload since the start"].join("\n")}\n`;
   const at = `${new Date(lastReload.atMs).toISOString()} (${formatAge(nowMs - lastReload.atMs)} ago)`;
   switch (lastReload.outcome.kind) {

@@ -67,6 +67,12 @@ describe("latchkey status", () => {
     });
   });
 
+  test("ends with 1 on the last good copy, and tells when that was made", async () => {
+    const admin = await startAdmin({ ...READY, lastGoodCopy: "2025-12-31T00:00:00.000Z" });
+    const told = "started on the last good copy, of 2025-12-31T00:00:00.000Z";
+    expect(await run(["status", "--admin", admin])).toMatchObject({ code: 1, out: expect.stringContaining(told) });
+  });
+
   test("finds the address in the config file, as healthcheck does", async () => {
     const directory = await createDirectory({ "latchkey.yaml": `admin: ${await startAdmin(READY)}\n` });
     expect((await run(["status", "--config", `${directory}/latchkey.yaml`])).code).toBe(0);
