@@ -44,13 +44,17 @@ export function decideTurn(turn: Turn): Settled | Promise<Settled> {
 
 function follow(turn: Turn, decision: Settled): Settled | Promise<Settled> {
   const { gateway, generation, arrival, requestId } = turn;
-  gateway.shadow()?.observe({
-    facts: arrival.facts,
-    live: generation.configuration.policy,
-    decision,
-    requestId,
-    nowMs: gateway.clock.now(),
-  });
+  try {
+    gateway.shadow()?.observe({
+      facts: arrival.facts,
+      live: generation.configuration.policy,
+      decision,
+      requestId,
+      nowMs: gateway.clock.now(),
+    });
+  } catch {
+    // What enforces nothing may refuse nothing either.
+  }
   return holdBack(turn, decision);
 }
 

@@ -134,7 +134,15 @@ function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: Hea
   const { request, socket, head, proxy } = turn;
   const writtenBefore = socket.bytesWritten;
   request.headers = toHeaderObject(headers);
-  const onRequest = (outgoing: ClientRequest): void => prepare(turn, permit, outgoing, target);
+  const onRequest = (outgoing: ClientRequest): void => {
+    try {
+      prepare(turn, permit, outgoing, target);
+    } catch (error) {
+      outgoing.on("error", () => {});
+      outgoing.destroy();
+      throw error;
+    }
+  };
   // `ws` makes its request, and so emits this, before it returns; if it throws, the next one must not get ours.
   proxy.once("proxyReqWs", onRequest);
   try {
@@ -171,32 +179,58 @@ function prepare(turn: UpgradeTurn, permit: Allowed, outgoing: ClientRequest, ta
   );
   // A client that leaves before the answer takes its request with it.
   socket.once("close", () => outgoing.destroy());
-  outgoing.prependListener("upgrade", (answer: IncomingMessage, upstream: Socket) => {
-    const { principal } = permit;
-    let ending: AccessRecord["ending"] = "complete";
-    const open = principal && {
-      key: principal.key,
-      startedMs: turn.startedMs,
-      end: () => {
-        ending = "ended";
-        upstream.unpipe(socket);
-        socket.end(CLOSE_FRAME);
-        upstream.destroy();
-      },
-    };
-    if (open !== undefined) turn.gateway.openExchanges.add(open);
-    upstream.once("close", () => readToEnd(turn, upstream));
-    const added = toResponseHeaders(turn, permit);
-    for (let index = 0; index < added.length; index += 2) {
-      answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
-    }
-    socket.setTimeout(idleTimeoutMs, () => socket.destroy());
-    socket.once("close", () => {
-      if (open !== undefined) turn.gateway.openExchanges.remove(open);
-      record(turn, permit, 101, ending, "");
+  outgoing.prependListener("upgrade", (answer: IncomingMessage, upstream: Socket) =>
+    guard(turn, () => open(turn, permit, answer, upstream, idleTimeoutMs)),
+  );
+  outgoing.prependListener("response", (answer: IncomingMessage) =>
+    guard(turn, () => relayRefusal(turn, permit, answer)),
+  );
+}
+
+/** What an event calls has no caller to catch what it throws: the connection ends, and the upstream's with it. */
+function guard(turn: UpgradeTurn, work: () => void): void {
+  try {
+    work();
+  } catch {
+    turn.socket.destroy();
+  }
+}
+
+/** The upstream switched: from here on it and the client speak to each other. */
+function open(
+  turn: UpgradeTurn,
+  permit: Allowed,
+  answer: IncomingMessage,
+  upstream: Socket,
+  idleTimeoutMs: number,
+): void {
+  const { socket } = turn;
+  const { principal } = permit;
+  let ending: AccessRecord["ending"] = "complete";
+  const exchange = principal && {
+    key: principal.key,
+    startedMs: turn.startedMs,
+    end: () => {
+      ending = "ended";
+      upstream.unpipe(socket);
+      socket.end(CLOSE_FRAME);
+      upstream.destroy();
+    },
+  };
+  upstream.once("close", () => guard(turn, () => readToEnd(turn, upstream)));
+  socket.once("close", () => {
+    record(turn, permit, 101, ending, "");
+    upstream.destroySoon();
+    guard(turn, () => {
+      if (exchange !== undefined) turn.gateway.openExchanges.remove(exchange);
     });
   });
-  outgoing.prependListener("response", (answer: IncomingMessage) => relayRefusal(turn, permit, answer));
+  if (exchange !== undefined) turn.gateway.openExchanges.add(exchange);
+  const added = toResponseHeaders(turn, permit);
+  for (let index = 0; index < added.length; index += 2) {
+    answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
+  }
+  socket.setTimeout(idleTimeoutMs, () => socket.destroy());
 }
 
 /** The upstream answers an upgrade in plain HTTP: its head is made as any other, its body must end as it should. */
