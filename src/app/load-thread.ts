@@ -29,8 +29,9 @@ export function createLoadThread(workerUrl: URL, clock: Clock): LoadThread {
 
   const begin = (): Conversation => {
     lingering?.cancel();
-    talk ??= startConversation(workerUrl, () => {
-      talk = undefined;
+    // A thread says that it ended when another may long have taken its place.
+    talk ??= startConversation(workerUrl, (ended) => {
+      if (talk === ended) talk = undefined;
     });
     talk.hold();
     return talk;
@@ -136,7 +137,7 @@ interface Conversation {
 // Records are read and sent a few hundred at a time, and what this thread once takes the process does not give back.
 const YOUNG_GENERATION_MB = 16;
 
-function startConversation(workerUrl: URL, onEnd: () => void): Conversation {
+function startConversation(workerUrl: URL, onEnd: (ended: Conversation) => void): Conversation {
   const worker = new Worker(workerUrl, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
   const answers: LoadAnswer[] = [];
   let waiting: { readonly resolve: (answer: LoadAnswer) => void; readonly reject: (error: Error) => void } | undefined;
@@ -144,7 +145,7 @@ function startConversation(workerUrl: URL, onEnd: () => void): Conversation {
 
   const fail = (error: Error): void => {
     failure ??= error;
-    onEnd();
+    onEnd(conversation);
     waiting?.reject(failure);
     waiting = undefined;
   };
@@ -169,7 +170,7 @@ function startConversation(workerUrl: URL, onEnd: () => void): Conversation {
     if (!isKind(answer, kind)) throw new Error(`the loading thread said "${answer.kind}", not "${kind}"`);
     return answer;
   };
-  return {
+  const conversation: Conversation = {
     post,
     hear,
     expect,
@@ -180,10 +181,11 @@ function startConversation(workerUrl: URL, onEnd: () => void): Conversation {
     hold: () => worker.ref(),
     release: () => worker.unref(),
     end: async () => {
-      onEnd();
+      onEnd(conversation);
       await worker.terminate();
     },
   };
+  return conversation;
 }
 
 function isKind<K extends LoadAnswer["kind"]>(answer: LoadAnswer, kind: K): answer is Extract<LoadAnswer, { kind: K }> {

@@ -1,0 +1,31 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { createLoadThread } from "../../src/app/load-thread.ts";
+import { createFolder } from "../e2e/harness.ts";
+
+const WORKER = new URL("../../src/app/load-worker.ts", import.meta.url);
+
+test("a thread that ends takes nothing from the one that was started in its place", async () => {
+  const folder = await createFolder();
+  const main = 'upstream: http://127.0.0.1:1\nroutes: [{ match: "* /**", authenticated: true }]\nkeys: []\n';
+  const configFile = await folder.write("latchkey.yaml", main);
+  const request = { configFile, overrides: {}, env: {}, nowMs: 0, copy: undefined };
+  // Ends the thread as soon as nothing is asked of it, as a pause in the reloads does.
+  const idle: (() => void)[] = [];
+  const clock = {
+    now: () => 0,
+    elapsed: () => 0,
+    after: (_: number, task: () => void) => {
+      idle.push(task);
+      return { cancel: () => {} };
+    },
+  };
+  const thread = createLoadThread(WORKER, clock);
+  expect((await thread.load(request)).kind).toBe("loaded");
+  idle.at(-1)?.();
+  // While the first one is still on its way out.
+  expect((await thread.load(request)).kind).toBe("loaded");
+  expect(await thread.keep(join(folder.path, "copy"), 0)).toBeUndefined();
+  await thread.close();
+  await folder.remove();
+});
