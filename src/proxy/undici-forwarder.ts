@@ -72,8 +72,26 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    this.#exchange.response.on("close", this.#onClientClose);
-    this.#dispatch();
+    const { request, response } = this.#exchange;
+    response.on("close", this.#onClientClose);
+    if (response.socket !== null || !this.#asksToContinue()) {
+      this.#dispatch();
+      return;
+    }
+    // Behind another answer, where Node would put our 100 after the head of ours, into what the client reads as
+    // the body. It waits for that 100 anyway.
+    const gone = (): void => this.#settle({ kind: "aborted" });
+    request.once("close", gone);
+    response.once("socket", () => {
+      request.off("close", gone);
+      this.#dispatch();
+    });
+  }
+
+  /** RFC 9110 §10.1.1: a client of HTTP/1.0 waits for nothing. */
+  #asksToContinue(): boolean {
+    const { request, framing } = this.#exchange;
+    return framing.kind !== "none" && request.headers.expect !== undefined && request.httpVersion === "1.1";
   }
 
   #dispatch(): void {
@@ -90,13 +108,7 @@ class Relay implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#clientGone) controller.abort(new Error("the client went away"));
-    else if (this.#exchange.framing.kind !== "none") this.#sendContinue();
-  }
-
-  /** RFC 9110 §10.1.1: the client holds its body back until it is wanted, which is now. One of HTTP/1.0 does not. */
-  #sendContinue(): void {
-    const { request, response } = this.#exchange;
-    if (request.headers.expect !== undefined && request.httpVersion === "1.1") response.writeContinue();
+    else if (this.#asksToContinue()) this.#exchange.response.writeContinue();
   }
 
   onResponseStarted(): void {

@@ -10,7 +10,7 @@ import { type RecordingUpstream, startRecordingUpstream } from "./bench/recordin
 import { findReached } from "./bench/run.ts";
 import { CREDENTIALS, fillWords, IDENTITY_OF_KEY, toConfig } from "./bench/words.ts";
 
-const RUNS = 6000;
+const RUNS = 500;
 const DEADLINE_MS = 6000;
 
 /** Sound answers of every kind; the last status is what the client must get, once for each request. */
@@ -50,7 +50,7 @@ describe("the built program, whatever the framing", () => {
 
   const nextTag = (): string => {
     count += 1;
-    return `Q${String(count).padStart(6, "0")}`;
+    return `Q${String(count).padStart(4, "0")}`;
   };
   const send = (
     bytes: string,
@@ -87,7 +87,9 @@ describe("the built program, whatever the framing", () => {
             const answers = readAnswers(received, ending === "closed", false).final.map((answer) => answer.status);
             const expected = requests.map(({ hasKey }) => (hasKey ? (bodiless ? 204 : status) : 401));
             expect(answers).toEqual(expected.slice(0, answers.length));
-            if (answers.length < requests.length) expect(requests[answers.length - 1]?.hasKey).toBe(false);
+            if (answers.length < requests.length) {
+              expect(requests[answers.length - 1]?.hasKey, `${ending}: ${JSON.stringify(received)}`).toBe(false);
+            }
           }
           const arrived = reachedBy(tag);
           const arrivedAt = arrived.map(({ target }) => Number(target.split("/").at(-1)));
@@ -107,7 +109,7 @@ describe("the built program, whatever the framing", () => {
       ),
       { numRuns: RUNS },
     );
-  }, 400_000);
+  }, 60_000);
 
   test("no damage to a request makes the upstream read a message that is not sound, or one that was not sent", async () => {
     await fc.assert(
@@ -130,7 +132,7 @@ describe("the built program, whatever the framing", () => {
       ),
       { numRuns: RUNS * 2 },
     );
-  }, 400_000);
+  }, 60_000);
 
   test("an upstream's damaged answer reaches the client once, marked as broken, or not at all", async () => {
     const REPLY = "HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n";
@@ -156,7 +158,7 @@ describe("the built program, whatever the framing", () => {
       ),
       { numRuns: RUNS },
     );
-  }, 400_000);
+  }, 60_000);
 
   test("when all is over, everything that arrived was sound", () => {
     const messages = upstream.connections.flatMap(({ messages }) => messages);

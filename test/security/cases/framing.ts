@@ -388,6 +388,18 @@ const EXPECTATIONS: readonly Case[] = [
     client: { lacks: ["100 Continue"] },
   },
   {
+    name: "a 100 for a request behind a slow one stands before its answer, not inside",
+    send:
+      keepAlive("POST /any/a-{tag} HTTP/1.1", [KEY, "Content-Length: 5"], "abcde") +
+      message("POST /any/b-{tag} HTTP/1.1", [KEY, "Content-Length: 5", "Expect: 100-continue"], "abcde"),
+    answers: [200, 200],
+    upstream: [
+      { method: "POST", target: "/any/a-{tag}", body: "abcde" },
+      { method: "POST", target: "/any/b-{tag}", body: "abcde" },
+    ],
+    client: { lacks: ["\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nok"] },
+  },
+  {
     name: "an unknown expectation is refused",
     send: post("/any/{tag}", ["Content-Length: 5", "Expect: 200-maybe"], "abcde"),
     answers: [417],
