@@ -251,6 +251,18 @@ function locate(
   return offset === undefined ? undefined : positionAt(offset);
 }
 
+// Every diagnostic asks for its place: in a map of many names, looking through all of them each time is quadratic.
+const PAIRS = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
+
 function findPair(map: YAMLMap, step: string | number): Pair | undefined {
-  return map.items.find((pair) => isPair(pair) && isScalar(pair.key) && pair.key.value === step);
+  let pairs = PAIRS.get(map);
+  if (pairs === undefined) {
+    const scalars = map.items.flatMap((pair) =>
+      isPair(pair) && isScalar(pair.key) ? [[pair.key.value, pair] as const] : [],
+    );
+    // Of a name that stands twice, the first.
+    pairs = new Map(scalars.reverse());
+    PAIRS.set(map, pairs);
+  }
+  return pairs.get(step);
 }

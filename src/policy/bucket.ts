@@ -52,6 +52,8 @@ export type Taken =
 export interface BucketTable {
   readonly owners: Map<string, Bucket[]>;
   readonly maxOwners: number;
+  /** Where the sweep goes on. One that began anew each time would pass over all that was deleted before it. */
+  sweep: MapIterator<[string, Bucket[]]>;
 }
 
 // A live bucket is never evicted to make room, so the table must be able to hold every owner that
@@ -67,7 +69,8 @@ const SWEPT_PER_INSERT = 8;
 const GRACE_MS = 1e-3;
 
 export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): BucketTable {
-  return { owners: new Map(), maxOwners };
+  const owners = new Map<string, Bucket[]>();
+  return { owners, maxOwners, sweep: owners.entries() };
 }
 
 /**
@@ -173,12 +176,10 @@ function toQuota(limit: Limit, spentMs: number): Quota {
 
 /** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */
 function makeRoom(table: BucketTable, nowMs: number): boolean {
-  let looked = 0;
-  for (const [owner, buckets] of table.owners) {
-    if (looked++ === SWEPT_PER_INSERT) break;
-    table.owners.delete(owner);
-    // A live owner goes to the end of the insertion order, so the sweep moves on to others next time.
-    if (buckets.some((bucket) => isLive(bucket, nowMs))) table.owners.set(owner, buckets);
+  for (let looked = 0; looked < SWEPT_PER_INSERT; looked += 1) {
+    const { value, done } = table.sweep.next();
+    if (done === true) table.sweep = table.owners.entries();
+    else if (!value[1].some((bucket) => isLive(bucket, nowMs))) table.owners.delete(value[0]);
   }
   return table.owners.size < table.maxOwners;
 }
