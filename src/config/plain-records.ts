@@ -36,7 +36,8 @@ interface Cursor {
   stopped: "beyond" | "duplicate" | undefined;
 }
 
-const LINE = /^( *)(?:(- +)?([A-Za-z][A-Za-z0-9_-]*):(?: +(.*))?|(- +)(.+))$/;
+// YAML 1.2 §7.4.2 ends a name beside its colon at 1024 characters; no field here is a tenth as long.
+const LINE = /^( *)(?:(- +)?([A-Za-z][A-Za-z0-9_-]{0,99}):(?: +(.*))?|(- +)(.+))$/;
 const BLANK = /^ *(?:#.*)?$/;
 // Characters that the YAML library takes for line breaks, blanks or nothing, each in its own way.
 const UNUSUAL = /[\t\r\u0085\u2028\u2029\ufeff]/;

@@ -15,7 +15,7 @@ const FLOW_PLAIN =
 const DOUBLE = /"([^"\\\u0000-\u001f\u007f-\u009f]*)"/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what the library may refuse
 const SINGLE = /'([^'\u0000-\u001f\u007f-\u009f]*)'(?!')/y;
-const FLOW_NAME = /([A-Za-z][A-Za-z0-9_-]*): +/y;
+const FLOW_NAME = /([A-Za-z][A-Za-z0-9_-]{0,99}): +/y;
 const REST = / *(?: #.*)?$/y;
 
 /** Reads the YAML value on the rest of a line, comment included; undefined when it is not obviously plain. */

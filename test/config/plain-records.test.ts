@@ -54,6 +54,7 @@ describe("readPlainRecords()", () => {
     ["a colon that makes a map", "keys:\n- id: a: b\n"],
     ["records at different depths", "keys:\n  - id: a\n - id: b\n"],
     ["no records", "keys:\n"],
+    ["a name of more than 1024 characters", `keys:\n- ${"a".repeat(1025)}: b\n`],
     ["another root", "- id: a\n"],
   ])("leaves %s to the YAML library", (_name, text) => expect(readPlainRecords(text).kind).toBe("beyond"));
 

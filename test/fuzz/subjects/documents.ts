@@ -28,6 +28,8 @@ export const plainRecords: Subject = {
   maxLength: 4096,
   limitMs: 1000,
   run: (input) => {
+    // Refused before either reader sees it.
+    if (input.includes("\0")) return;
     const plain = readPlainRecords(input);
     if (plain.kind === "beyond") return;
     if (plain.kind === "refused") {
