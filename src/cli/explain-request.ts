@@ -103,7 +103,7 @@ export async function explainRequest(
   };
 
   const decided = await decideRepeatedly(facts, policy, configuration.settings.listen.maxHeaders, question, verify);
-  const requestId = findRequestId(rawHeaders) ?? EXAMPLE_REQUEST_ID;
+  const requestId = findRequestId(rawHeaders, policy.keyFormats) ?? EXAMPLE_REQUEST_ID;
   const built =
     decided.kind === "allow"
       ? buildRequestHeaders(rawHeaders, decided, origin, peer, requestId, generation)

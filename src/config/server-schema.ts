@@ -66,7 +66,7 @@ const upstreamFields = z.strictObject({
     .strictObject({
       connect: timer().prefault("2s").describe("Time to open a connection"),
       response: timer().prefault("60s").describe("Time from the request's end to the first byte of the response"),
-      idle: timer().prefault("5m").describe("Longest silence within a request or response body, or on a WebSocket"),
+      idle: timer().prefault("5m").describe("Longest silence within a response body, or on a WebSocket"),
     })
     .prefault({})
     .describe("How long the upstream may take"),

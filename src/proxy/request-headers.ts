@@ -141,7 +141,7 @@ const CLIENT_REQUEST_ID = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;
  * The client's own request id where it is one plain value that holds no key, since it is logged and echoed;
  * undefined otherwise, and the caller makes one.
  */
-export function findRequestId(rawHeaders: readonly string[], formats: readonly KeyFormat[] = []): string | undefined {
+export function findRequestId(rawHeaders: readonly string[], formats: readonly KeyFormat[]): string | undefined {
   let found: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
