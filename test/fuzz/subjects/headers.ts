@@ -103,7 +103,7 @@ export const headers: Subject = {
 
 function check(rawHeaders: readonly string[], peer: Peer): void {
   const origin = findOrigin(peer, rawHeaders, generation.configuration.settings.listen.trustedProxies);
-  const requestId = findRequestId(rawHeaders) ?? "made-here";
+  const requestId = findRequestId(rawHeaders, generation.configuration.policy.keyFormats) ?? "made-here";
   const built = buildRequestHeaders(rawHeaders, permit, origin, peer, requestId, generation);
   if (built.kind === "invalid") return;
   assert(built.headers.length % 2 === 0, "headers come in pairs");
