@@ -83,7 +83,7 @@ export function findUrlCredentials(
     const name = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? "" : pair.slice(equals + 1);
     const named = value !== "" && rules.urlParameters.has(foldParameter(decodeLeniently(name)));
-    // `?bk_live_…` is a key too, though it stands where a name should.
+    // `?ord_live_…` is a key too, though it stands where a name should.
     if (named || looksLikeKey(decodeLeniently(value)) || looksLikeKey(decodeLeniently(name))) found.add(name);
   }
   return found;
