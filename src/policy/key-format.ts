@@ -146,8 +146,11 @@ function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
     0,
   );
   const unnamed = body.replaceAll("(", "(?:");
+  // Without a prefix what looks like a key may begin within what looks like another, so both are to be found.
   const trace =
-    prefix.length >= MIN_TELLING_PREFIX ? `${RegExp.escape(prefix)}[0-9A-Za-z_.~-]{${TRACE_LENGTH},}` : unnamed;
+    prefix.length >= MIN_TELLING_PREFIX
+      ? `(${RegExp.escape(prefix)}[0-9A-Za-z_.~-]{${TRACE_LENGTH},})`
+      : `(?=(${unnamed}))`;
   return { text, prefix, segments, pattern: new RegExp(`^${body}$`), trace: new RegExp(trace, "g"), secretBits };
 }
 
@@ -250,5 +253,16 @@ function checksum(text: string): string {
 
 /** Replaces whatever looks like a key of these formats. For text a client wrote that goes into a log. */
 export function redactKeys(text: string, formats: readonly KeyFormat[]): string {
-  return formats.reduce((redacted, format) => redacted.replace(format.trace, `${format.prefix}[redacted]`), text);
+  return formats.reduce(redactOne, text);
+}
+
+/** All that any trace covers goes, once where they overlap. */
+function redactOne(text: string, { trace, prefix }: KeyFormat): string {
+  let redacted = "";
+  let end = 0;
+  for (const { index, 1: found = "" } of text.matchAll(trace)) {
+    if (index >= end) redacted += `${text.slice(end, index)}${prefix}[redacted]`;
+    end = Math.max(end, index + found.length);
+  }
+  return redacted + text.slice(end);
 }

@@ -142,6 +142,12 @@ describe("redactKeys()", () => {
     );
   });
 
+  test("redactKeys() hides a key that begins within what looks like one", () => {
+    const chosen = format("{secret:hex(1)}-{rest:hex(16)}");
+    const text = `a-${"0".repeat(15)}b-${"1".repeat(16)} c-${"2".repeat(16)}`;
+    expect(redactKeys(text, [chosen])).toBe("[redacted] [redacted]");
+  });
+
   test("redactKeys() also hides most of a key, cut off at its end", () => {
     const chosen = format("bk_{environment:live|test}_{secret:hex(32)}");
     const credential = generateCredential(chosen);
