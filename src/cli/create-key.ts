@@ -26,7 +26,7 @@ export interface WantedKey {
   readonly digest?: DigestKind | undefined;
 }
 
-export const DIGEST_KINDS = ["sha256", "hmac-sha256", "bcrypt"] as const;
+const DIGEST_KINDS = ["sha256", "hmac-sha256", "bcrypt"] as const;
 export type DigestKind = (typeof DIGEST_KINDS)[number];
 
 export type CreatedKey =

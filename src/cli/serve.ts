@@ -70,7 +70,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
 }
 
 /** What flags and environment say over the file, each blamed under its own name. */
-export function toOverrides(flags: Omit<ServeFlags, "config" | "lastGood">, env: Terminal["env"]) {
+function toOverrides(flags: Omit<ServeFlags, "config" | "lastGood">, env: Terminal["env"]) {
   const pick = (flag: string | undefined, name: string) => {
     if (flag !== undefined) return { value: flag, origin: `--${name}` };
     const variable = `LATCHKEY_${name.toUpperCase()}`;

@@ -7,7 +7,7 @@ import type { DenialBody, DenialOverride, DenialSettings, DenialVariable, JsonTe
 import { parseTemplate, type Template, templateFields } from "./template.ts";
 
 /** The fields every denial template knows, besides the variables the file adds. */
-export const DENIAL_FIELDS: readonly string[] = [
+const DENIAL_FIELDS: readonly string[] = [
   "reason",
   "code",
   "message",

@@ -8,7 +8,7 @@ import { parseTemplate, type Template, templateFields } from "./template.ts";
 import { quote } from "./values.ts";
 
 /** The identity headers of a file that names none. */
-export const DEFAULT_IDENTITY_HEADERS: Readonly<Record<string, string>> = {
+const DEFAULT_IDENTITY_HEADERS: Readonly<Record<string, string>> = {
   "X-Latchkey-Key-Id": "{key.id}",
   "X-Latchkey-Key-Name": "{key.name}",
   "X-Latchkey-Tenant": "{key.tenant}",
@@ -18,7 +18,7 @@ export const DEFAULT_IDENTITY_HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The fields every identity template knows, besides {key.segments.NAME} and {key.metadata.NAME}. */
-export const IDENTITY_FIELDS: readonly string[] = [
+const IDENTITY_FIELDS: readonly string[] = [
   "key.id",
   "key.name",
   "key.tenant",

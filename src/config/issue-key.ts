@@ -14,7 +14,7 @@ export interface Issued {
 export type SlowHash = (credential: string, cost: number) => Promise<string>;
 
 /** Where a config names no key formats, keys look like this. */
-export const DEFAULT_KEY_FORMAT = "lk_{secret:base62(43)}";
+const DEFAULT_KEY_FORMAT = "lk_{secret:base62(43)}";
 
 // The record shows these many characters of the secret, so that a key in hand is told from its siblings.
 const SHOWN_SECRET_CHARACTERS = 4;

@@ -15,7 +15,7 @@ export function toBlockLines(fields: KeyFields): readonly string[] {
 }
 
 /** A value as it may stand after `name: ` in a YAML block mapping. */
-export function toBlockText(value: FieldValue): string {
+function toBlockText(value: FieldValue): string {
   if (typeof value !== "string") return toFlowText(value, "yaml");
   // A line break would make the library choose a block scalar, which needs the indentation of its place.
   return /[\r\n]/.test(value) ? JSON.stringify(value) : stringify(value, { lineWidth: 0 }).trimEnd();

@@ -18,7 +18,7 @@ export interface HeaderRules {
 }
 
 /** Ours alone, on every route, whatever the configured identity headers are called. */
-export const RESERVED_PREFIX = "x-latchkey-";
+const RESERVED_PREFIX = "x-latchkey-";
 
 // RFC 9110 §7.6.1 and the de facto ones; framing towards the upstream is generated, never copied.
 const HOP_BY_HOP = [

@@ -30,7 +30,7 @@ function toHeaders(settings: IdentitySettings, principal: Principal): readonly s
 }
 
 /** The template fields of a principal, shared by identity headers and their documentation. */
-export function principalField(principal: Principal, field: string): string | undefined {
+function principalField(principal: Principal, field: string): string | undefined {
   const { key, segments } = principal;
   switch (field) {
     case "key.id":
