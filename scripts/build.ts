@@ -1,6 +1,7 @@
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { partsOfUndici, requireHttp } from "./quick-start.ts";
 
 // One bundle with every dependency in it: the image needs nothing but Node and dist/, and start-up
 // reads a few files instead of a few hundred. Commands are split off so that `healthcheck` stays quick.
@@ -20,6 +21,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: "none",
   metafile: true,
+  plugins: [partsOfUndici, requireHttp],
   // The bundled CommonJS dependencies call require for Node's own modules.
   banner: {
     js: 'import { createRequire as latchkeyRequire } from "node:module"; const require = latchkeyRequire(import.meta.url);',

@@ -1,0 +1,34 @@
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { createFolder, PROGRAM, startProgram } from "./harness.ts";
+
+// What these forbid costs tens of milliseconds of CPU at every start, in a container that may have half a core.
+
+test("a start loads nothing of the undici inside Node", async () => {
+  const folder = await createFolder();
+  const reporter = await folder.write(
+    "report.mjs",
+    'process.on("exit", () => process.stderr.write("loaded: " + process.moduleLoadList.join()));',
+  );
+  const config = await folder.write(
+    "latchkey.yaml",
+    'upstream: http://127.0.0.1:9\nroutes: [{ match: "* /**", authenticated: true }]\nkeys: []\n',
+  );
+  const program = await startProgram(config, [], ["env", `NODE_OPTIONS=--import=${reporter}`]);
+  try {
+    expect(await program.stop()).toBe(0);
+    const [, loaded = ""] = program.stderr().split("loaded: ");
+    expect(loaded).toContain("NativeModule http");
+    expect(loaded).not.toContain("undici");
+  } finally {
+    await folder.remove();
+  }
+});
+
+test("the bundle holds little of undici and zod but what is used of them", async () => {
+  const dist = dirname(PROGRAM);
+  const scripts = (await readdir(dist)).filter((name) => name.endsWith(".js"));
+  const sizes = await Promise.all(scripts.map(async (name) => (await stat(join(dist, name))).size));
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(1_900_000);
+});
