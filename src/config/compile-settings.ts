@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { compileRanges } from "./compile-networks.ts";
+import type { Path } from "./diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
-import type { LimitHeaders, ListenSettings, Settings, UpstreamSettings } from "./settings.ts";
+import type { LimitHeaders, ListenSettings, Settings, TrustedProxies, UpstreamSettings } from "./settings.ts";
 import type { Surroundings } from "./snapshot.ts";
 
 /** Compiles everything around the policy that has no file of its own here. */
@@ -35,7 +36,7 @@ function compileListen({ listen }: Main, around: Surroundings, report: Report): 
   return {
     address: listen.address,
     tls: tls && { cert: resolve(around.directory, tls.cert), key: resolve(around.directory, tls.key) },
-    trustedProxies: compileRanges(listen.trustedProxies, report, ["listen", "trustedProxies"]),
+    trustedProxies: compileTrusted(listen.trustedProxies, report, ["listen", "trustedProxies"]),
     headersTimeoutMs: timeouts.headers,
     requestTimeoutMs: timeouts.request,
     idleTimeoutMs: timeouts.idle,
@@ -43,6 +44,18 @@ function compileListen({ listen }: Main, around: Surroundings, report: Report): 
     maxHeaderBytes: listen.maxHeaderBytes,
     maxHeaders: listen.maxHeaders,
     maxBodyBytes: listen.maxBody,
+  };
+}
+
+function compileTrusted(written: Main["listen"]["trustedProxies"], report: Report, path: Path): TrustedProxies {
+  if (Array.isArray(written)) {
+    const all = compileRanges(written, report, path);
+    return { address: all, scheme: all, host: all };
+  }
+  return {
+    address: compileRanges(written.address, report, [...path, "address"]),
+    scheme: compileRanges(written.scheme, report, [...path, "scheme"]),
+    host: compileRanges(written.host, report, [...path, "host"]),
   };
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { duration, size, socketAddress, textOf } from "./schema-parts.ts";
+import { duration, oneOrMany, size, socketAddress, textOf } from "./schema-parts.ts";
 import { parseUpstream } from "./values.ts";
 
 // setTimeout counts in 31 bits of milliseconds and fires at once beyond, so timers stay under a day.
@@ -8,16 +8,26 @@ const DAY_MS = 86_400_000;
 const timer = () => duration(1, DAY_MS, "1ms to 1d");
 const timerOrNone = () => duration(0, DAY_MS, "at most 1d, or 0 for none");
 
+const ranges = () => oneOrMany(z.string()).prefault([]);
+
+const trustedFields = z
+  .strictObject({
+    address: ranges().describe("Whose X-Forwarded-For is believed"),
+    scheme: ranges().describe("Whose X-Forwarded-Proto is believed"),
+    host: ranges().describe("Whose X-Forwarded-Host is passed on"),
+  })
+  .describe("Trust in each of the three things apart; a list trusts in all of them");
+
 const listenFields = z.strictObject({
   address: socketAddress
     .prefault("0.0.0.0:8080")
     .describe("Where clients connect: host:port, [::]:8080, :8080, 8080 or unix:/path")
     .meta({ examples: ["0.0.0.0:8080", "unix:/run/latchkey.sock"] }),
   trustedProxies: z
-    .union([z.string().transform((range) => [range]), z.array(z.string())])
+    .union([z.string().transform((range) => [range]), z.array(z.string()), trustedFields])
     .prefault([])
     .describe("Addresses and CIDR ranges whose X-Forwarded-* headers are believed; nobody's by default")
-    .meta({ examples: [["10.0.0.0/8"]] }),
+    .meta({ examples: [["10.0.0.0/8"], { address: ["10.0.0.0/8"], scheme: ["10.0.0.0/8"] }] }),
   https: z
     .enum(["optional", "required"])
     .default("optional")

@@ -1,9 +1,9 @@
-import type { Settings } from "./settings.ts";
+import type { Settings, TrustedProxies } from "./settings.ts";
 
 /** Names the settings around the policy that differ, as they stand in the file; never their values. */
 export function diffSettings(old: Settings, next: Settings): readonly string[] {
   const names: readonly (readonly [name: string, pick: (settings: Settings) => unknown])[] = [
-    ["listen", ({ listen }) => ({ ...listen, trustedProxies: listen.trustedProxies?.ranges })],
+    ["listen", ({ listen }) => ({ ...listen, trustedProxies: rangesOf(listen.trustedProxies) })],
     ["upstream", ({ upstream }) => upstream],
     ["admin", ({ admin }) => admin],
     ["limits.headers", ({ limitHeaders }) => limitHeaders],
@@ -16,6 +16,10 @@ export function diffSettings(old: Settings, next: Settings): readonly string[] {
     ["log", ({ log }) => log],
   ];
   return names.filter(([, pick]) => toText(pick(old)) !== toText(pick(next))).map(([name]) => name);
+}
+
+function rangesOf({ address, scheme, host }: TrustedProxies) {
+  return [address?.ranges, scheme?.ranges, host?.ranges];
 }
 
 function toText(value: unknown): string {

@@ -38,8 +38,7 @@ export interface ListenSettings {
   readonly address: SocketAddress;
   /** Absolute paths. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
-  /** Undefined: nobody's forwarding headers are believed. */
-  readonly trustedProxies: NetworkSet | undefined;
+  readonly trustedProxies: TrustedProxies;
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to the last of its body; 0: no limit. */
   readonly requestTimeoutMs: number;
@@ -49,6 +48,16 @@ export interface ListenSettings {
   readonly maxHeaders: number;
   /** Undefined: no limit. */
   readonly maxBodyBytes: number | undefined;
+}
+
+/** Whose forwarding headers are believed, for each of the things they say. Undefined: nobody's. */
+export interface TrustedProxies {
+  /** `X-Forwarded-For`. */
+  readonly address: NetworkSet | undefined;
+  /** `X-Forwarded-Proto`. */
+  readonly scheme: NetworkSet | undefined;
+  /** `X-Forwarded-Host`. */
+  readonly host: NetworkSet | undefined;
 }
 
 export interface UpstreamSettings {

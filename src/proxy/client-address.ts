@@ -1,3 +1,4 @@
+import type { TrustedProxies } from "../config/settings.ts";
 import { type Address, type NetworkSet, parseAddress } from "../policy/network.ts";
 
 /** The other end of a connection, parsed once. */
@@ -14,8 +15,7 @@ export interface Peer {
 export interface Origin {
   readonly clientAddress: Address;
   readonly secure: boolean;
-  /** Whether the peer's forwarding headers were believed, and so are passed on with ours appended. */
-  readonly trusted: boolean;
+  /** What the peer was believed, and so is passed on with ours appended; undefined where it was not. */
   readonly forwardedFor: string | undefined;
   readonly forwardedHost: string | undefined;
 }
@@ -27,39 +27,38 @@ const FORWARDED_HOST = "x-forwarded-host";
 /**
  * Finds the client address. Without trusted proxies every forwarding header is ignored. With them the
  * list is walked from the right to the first untrusted address; anything unparsable means the peer.
+ * A peer is believed of the address, the scheme and the host apart.
  */
-export function findOrigin(peer: Peer, rawHeaders: readonly string[], trustedProxies: NetworkSet | undefined): Origin {
-  if (trustedProxies === undefined || !trustedProxies.contains(peer.address)) return toDirectOrigin(peer);
-  const forwardedFor = readList(rawHeaders, FORWARDED_FOR);
-  // Each hop appends, so of several values the last is the one our trusted peer wrote.
-  const proto = readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
+export function findOrigin(peer: Peer, rawHeaders: readonly string[], trusted: TrustedProxies): Origin {
+  const { address } = peer;
+  const forwardedFor = trusted.address?.contains(address) ? readList(rawHeaders, FORWARDED_FOR) : undefined;
+  const proto = trusted.scheme?.contains(address) ? readScheme(rawHeaders) : undefined;
   return {
-    clientAddress: walk(forwardedFor, peer, trustedProxies),
+    clientAddress: walk(forwardedFor, address, trusted.address) ?? address,
     secure: proto === "https" || (proto !== "http" && peer.encrypted),
-    trusted: true,
     forwardedFor,
-    forwardedHost: readList(rawHeaders, FORWARDED_HOST),
+    forwardedHost: trusted.host?.contains(address) ? readList(rawHeaders, FORWARDED_HOST) : undefined,
   };
 }
 
-function toDirectOrigin(peer: Peer): Origin {
-  return {
-    clientAddress: peer.address,
-    secure: peer.encrypted,
-    trusted: false,
-    forwardedFor: undefined,
-    forwardedHost: undefined,
-  };
+/** The scheme that `X-Forwarded-Proto` states: each hop appends, so of several the last is our peer's. */
+export function readScheme(rawHeaders: readonly string[]): string | undefined {
+  return readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
 }
 
-function walk(forwardedFor: string | undefined, peer: Peer, trustedProxies: NetworkSet): Address {
-  if (forwardedFor === undefined) return peer.address;
-  let candidate = peer.address;
+/** From the right to the first address that is not trusted; undefined where an entry on the way is no address. */
+function walk(
+  forwardedFor: string | undefined,
+  peer: Address,
+  trusted: Pick<NetworkSet, "contains"> | undefined,
+): Address | undefined {
+  if (forwardedFor === undefined || trusted === undefined) return peer;
+  let candidate = peer;
   for (const entry of forwardedFor.split(",").reverse()) {
     const address = parseEntry(entry.trim());
-    if (address === undefined) return peer.address;
+    if (address === undefined) return undefined;
     candidate = address;
-    if (!trustedProxies.contains(address)) return address;
+    if (!trusted.contains(address)) return address;
   }
   return candidate;
 }

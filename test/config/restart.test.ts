@@ -5,7 +5,7 @@ import type { ListenSettings, Settings } from "../../src/config/settings.ts";
 const LISTEN: ListenSettings = {
   address: { kind: "tcp", host: "0.0.0.0", port: 8080 },
   tls: undefined,
-  trustedProxies: undefined,
+  trustedProxies: { address: undefined, scheme: undefined, host: undefined },
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 0,
   idleTimeoutMs: 60_000,

@@ -401,6 +401,25 @@ describe("the built program, listeners", () => {
     app.close();
   });
 
+  test("believes a proxy of just what it is trusted in", async () => {
+    const text = CONFIG(upstream.url, "listen: { trustedProxies: { address: [127.0.0.2], scheme: [127.0.0.3] } }");
+    const program = await startProgram(await folder.write("apart.yaml", text));
+    for (const [peer, forwardedFor, scheme] of [
+      ["127.0.0.2", "203.0.113.9, 127.0.0.2", "http"],
+      ["127.0.0.3", "127.0.0.3", "https"],
+    ] as const) {
+      await run("curl", [
+        ...["-s", "--interface", peer, "-H", `X-API-Key: ${KEY}`, "-H", "X-Forwarded-Proto: https"],
+        ...["-H", "X-Forwarded-For: 203.0.113.9", "-H", "X-Forwarded-Host: shop.example", `${program.url}/x`],
+      ]);
+      const headers = upstream.requests.at(-1)?.headers;
+      expect(headers?.["x-forwarded-for"]).toBe(forwardedFor);
+      expect(headers?.["x-forwarded-proto"]).toBe(scheme);
+      expect(headers?.["x-forwarded-host"]).toBe(new URL(program.url).host);
+    }
+    await program.stop();
+  });
+
   test("believes a trusted proxy's forwarding headers, and nobody else's", async () => {
     const text = CONFIG(upstream.url, 'listen: { trustedProxies: ["127.0.0.2/32"] }');
     const program = await startProgram(await folder.write("trust.yaml", text));
