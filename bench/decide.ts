@@ -2,7 +2,7 @@
  * Nanoseconds per `decide` for a typical request: 1,000 SHA-256 keys, 20 routes, two limits, 12
  * header lines. Run with `node bench/decide.ts`; the shares come from timing each step by itself.
  */
-import { createBucketTable, takeAll } from "../src/policy/bucket.ts";
+import { createBucketTable } from "../src/policy/bucket-table.ts";
 import { findUrlCredentials, readCredential } from "../src/policy/credential.ts";
 import { decide } from "../src/policy/decide.ts";
 import { sha256 } from "../src/policy/digest.ts";
@@ -129,9 +129,11 @@ const facts = requestsOf({ target: TARGET });
 const state = createState();
 const segments = ["api", "v1", "orders", "4711"];
 const table = createBucketTable();
-const demands = credentials.map((_, index) => [
-  { owner: `key-${index}`, limits: [toLimit("1000000000/minute", "a"), toLimit("1000000000/hour", "b")], cost: 1 },
-]);
+const demands = credentials.map((_, index) => ({
+  owner: `key-${index}`,
+  limits: [toLimit("1000000000/minute", "a"), toLimit("1000000000/hour", "b")],
+  cost: 1,
+}));
 const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
 
 process.stdout.write(`\n${"step".padEnd(52)}  median   least   (ns)\n`);
@@ -149,4 +151,4 @@ report(
   "networks.contains",
   (index) => facts[index] && policy.keys.all[index]?.networks?.contains(facts[index].clientAddress),
 );
-report("takeAll, two limits", (index) => takeAll(table, demands[index] ?? [], NOW));
+report("take, two limits", (index) => demands[index] && table.take(demands[index], NOW));

@@ -8,7 +8,7 @@ import { findFileMounts } from "../config/read-mounts.ts";
 import { guardReload } from "../config/reload-guard.ts";
 import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
 import type { SourceIo } from "../config/source.ts";
-import { createBucketTable } from "../policy/bucket.ts";
+import { createBucketTable } from "../policy/bucket-table.ts";
 import { publicJwk } from "../proxy/assertion.ts";
 import type { Clock, Timer } from "../proxy/clock.ts";
 import type { Gateway } from "../proxy/gateway.ts";

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Configuration, KeyOperation } from "../config/settings.ts";
-import { createBucketTable } from "../policy/bucket.ts";
+import { createBucketTable } from "../policy/bucket-table.ts";
 import { type CredentialLocation, findUrlCredentials } from "../policy/credential.ts";
 import { decide } from "../policy/decide.ts";
 import { type Allowed, deny, type NeedsVerification } from "../policy/decision.ts";

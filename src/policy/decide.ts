@@ -1,4 +1,4 @@
-import { type Demand, hasRoomFor, retryAfter, type Taken, takeAll } from "./bucket.ts";
+import type { Demand, Limit, Taken } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
 import { type Allowed, type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
@@ -81,7 +81,7 @@ export function decideVerified(
   if (key.readOnly && !READ_METHODS.has(facts.method)) return deny("key_read_only", known);
   if (!admits(key.networks, facts) || !admits(route.networks, facts)) return deny("address_denied", known);
 
-  const taken = takeAll(state.buckets, demandsOf(route, key.id, key), nowMs);
+  const taken = state.buckets.take(demandOf(route, key.id, key.limits), nowMs);
   return conclude(taken, route, principal);
 }
 
@@ -91,16 +91,16 @@ export const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTION
 /** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
   if (!admits(route.networks, facts)) return deny("address_denied", { route });
-  const taken = takeAll(state.buckets, demandsOf(route, facts.clientAddress.neighbourhood, undefined), nowMs);
+  const taken = state.buckets.take(demandOf(route, facts.clientAddress.neighbourhood, NO_LIMITS), nowMs);
   return conclude(taken, route, undefined);
 }
 
+const NO_LIMITS: readonly Limit[] = [];
+
 /** The key's limits and the route's own, all taken from buckets of the same owner. */
-function demandsOf(route: Route, owner: string, key: Key | undefined): readonly Demand[] {
-  const demands: Demand[] = [];
-  if (key !== undefined && key.limits.length > 0) demands.push({ owner, limits: key.limits, cost: route.cost });
-  if (route.limits.length > 0) demands.push({ owner, limits: route.limits, cost: route.cost });
-  return demands;
+function demandOf({ limits, cost }: Route, owner: string, keyLimits: readonly Limit[]): Demand {
+  if (limits.length === 0) return { owner, limits: keyLimits, cost };
+  return { owner, limits: keyLimits.length === 0 ? limits : [...keyLimits, ...limits], cost };
 }
 
 function conclude(taken: Taken, route: Route, principal: Principal | undefined): Allowed | Denial {
@@ -166,10 +166,8 @@ function findExceededFailures(
   nowMs: number,
 ): number | undefined {
   if (policy.failureLimit === undefined) return undefined;
-  const owner = facts.clientAddress.neighbourhood;
-  // A slow hash whose failure could not be counted would be one without end: fail closed, as `denyFailure` does.
-  if (!hasRoomFor(state.failures, owner, nowMs)) return 1;
-  return retryAfter(state.failures, owner, policy.failureLimit, 1, nowMs);
+  // A slow hash whose failure could not be counted would be one without end: no room is a wait too.
+  return state.failures.retryAfter(facts.clientAddress.neighbourhood, policy.failureLimit, 1, nowMs);
 }
 
 /** Counts a refused credential against the client's address, never against a key; over budget it is a 429. */
@@ -183,7 +181,7 @@ function denyFailure(
 ): Denial {
   if (policy.failureLimit === undefined) return deny(reason, { route });
   const owner = facts.clientAddress.neighbourhood;
-  const taken = takeAll(state.failures, [{ owner, limits: [policy.failureLimit], cost: 1 }], nowMs);
+  const taken = state.failures.take({ owner, limits: [policy.failureLimit], cost: 1 }, nowMs);
   if (taken.kind === "taken") return deny(reason, { route });
   // A table too full to count this address in refuses it as if it were over its budget: fail closed.
   return deny("failures_exceeded", { route, retryAfterSeconds: taken.kind === "denied" ? taken.retryAfterSeconds : 1 });

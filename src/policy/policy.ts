@@ -1,4 +1,4 @@
-import type { BucketTable, Limit } from "./bucket.ts";
+import type { Buckets, Limit } from "./bucket.ts";
 import type { CredentialRules } from "./credential.ts";
 import type { KeyIndex, VerifiedCredentials } from "./key.ts";
 import type { KeyFormat } from "./key-format.ts";
@@ -26,7 +26,7 @@ export interface Policy {
 
 /** What outlives a policy: spent buckets and finished verifications survive a reload. */
 export interface PolicyState {
-  readonly buckets: BucketTable;
-  readonly failures: BucketTable;
+  readonly buckets: Buckets;
+  readonly failures: Buckets;
   readonly verified: VerifiedCredentials;
 }

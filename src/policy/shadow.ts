@@ -1,4 +1,5 @@
-import { type BucketTable, createBucketTable } from "./bucket.ts";
+import type { Buckets } from "./bucket.ts";
+import { createBucketTable } from "./bucket-table.ts";
 import { decide, decideVerified } from "./decide.ts";
 import type { Allowed, Denial, DenialReason } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
@@ -41,8 +42,8 @@ export interface ShadowPair {
 
 /** What the candidate spends: never the live buckets. */
 export interface ShadowBuckets {
-  readonly buckets: BucketTable;
-  readonly failures: BucketTable;
+  readonly buckets: Buckets;
+  readonly failures: Buckets;
 }
 
 export function createShadowBuckets(): ShadowBuckets {

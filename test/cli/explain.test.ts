@@ -6,7 +6,7 @@ import { createSources } from "../../src/cli/explain-sources.ts";
 import { parseConfiguration } from "../../src/config/load.ts";
 import type { Configuration } from "../../src/config/settings.ts";
 import type { Snapshot } from "../../src/config/snapshot.ts";
-import { createBucketTable } from "../../src/policy/bucket.ts";
+import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { DENIAL_REASONS, type Decision, type DenialReason } from "../../src/policy/decision.ts";
 import { sha256 } from "../../src/policy/digest.ts";

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createKey } from "../../src/cli/create-key.ts";
 import { parseConfiguration } from "../../src/config/load.ts";
 import { createSourceIo, readSnapshot } from "../../src/config/source.ts";
-import { createBucketTable } from "../../src/policy/bucket.ts";
+import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { sha256 } from "../../src/policy/digest.ts";
 import { compileKeys } from "../../src/policy/key.ts";

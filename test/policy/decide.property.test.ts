@@ -1,15 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { BucketTable } from "../../src/policy/bucket.ts";
+import type { BucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { RequestFacts } from "../../src/policy/facts.ts";
 import type { Verification } from "../../src/policy/key.ts";
-import type { Policy, PolicyState } from "../../src/policy/policy.ts";
+import type { Policy } from "../../src/policy/policy.ts";
 import { findRoute } from "../../src/policy/route.ts";
 import {
   createPolicy,
   createState,
   type KeyLiteral,
+  type OpenState,
   type PolicyLiteral,
   type RouteLiteral,
   toFacts,
@@ -179,7 +180,7 @@ const verified = subset([SECRETS[0] ?? "", SECRETS[1] ?? ""]).map(
 
 interface Scene {
   readonly policy: Policy;
-  readonly state: PolicyState;
+  readonly state: OpenState;
   readonly requests: readonly { readonly facts: RequestFacts; readonly nowMs: number; readonly outcome: number }[];
 }
 

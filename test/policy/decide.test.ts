@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { hashSync } from "bcryptjs";
 import { describe, expect, test } from "vitest";
-import { createBucketTable } from "../../src/policy/bucket.ts";
+import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { DENIAL_REASONS, type DenialReason } from "../../src/policy/decision.ts";
 import { createPepper, hmacSha256, type KeyDigest } from "../../src/policy/digest.ts";
@@ -13,6 +13,7 @@ import {
   createState,
   denial,
   type KeyLiteral,
+  type OpenState,
   type PolicyLiteral,
   type RequestLiteral,
   type Summary,
@@ -1136,7 +1137,7 @@ describe("the budget of failures", () => {
   const over = (known: Parameters<typeof denial>[1] = {}) =>
     denial("failures_exceeded", { route: READ, retryAfterSeconds: 30, ...known });
 
-  function start(literal: PolicyLiteral, state: PolicyState = createState()) {
+  function start(literal: PolicyLiteral, state: OpenState = createState()) {
     const policy = createPolicy({ ...literal, ...FAILURES });
     return {
       state,

@@ -1,4 +1,5 @@
-import { type BucketTable, createBucketTable, type Limit } from "../../src/policy/bucket.ts";
+import type { Limit } from "../../src/policy/bucket.ts";
+import { type BucketTable, createBucketTable } from "../../src/policy/bucket-table.ts";
 import type { CredentialLocation, CredentialRules } from "../../src/policy/credential.ts";
 import { foldParameter } from "../../src/policy/credential.ts";
 import type { Decision, DenialReason } from "../../src/policy/decision.ts";
@@ -107,11 +108,17 @@ export function createPolicy(literal: PolicyLiteral): Policy {
   };
 }
 
+/** A state whose buckets can be looked at. */
+export interface OpenState extends PolicyState {
+  readonly buckets: BucketTable;
+  readonly failures: BucketTable;
+}
+
 /** Nothing spent, nothing verified; `verified` maps credentials to the digests they verified against. */
 export function createState(
   verified: ReadonlyMap<string, string> = new Map(),
   failures: BucketTable = createBucketTable(),
-): PolicyState {
+): OpenState {
   return { buckets: createBucketTable(), failures, verified: { find: (credential) => verified.get(credential) } };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBucketTable } from "../../src/policy/bucket.ts";
+import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { compileRoutes, findRoute } from "../../src/policy/route.ts";
 import { createPolicy, createState, toFacts } from "../policy/fixture.ts";

@@ -2,7 +2,7 @@ import { systemClock } from "../../../src/app/clock.ts";
 import type { LoadResult } from "../../../src/config/load.ts";
 import { parseConfiguration } from "../../../src/config/load.ts";
 import { createSourceIo, readSnapshot } from "../../../src/config/source.ts";
-import { createBucketTable } from "../../../src/policy/bucket.ts";
+import { createBucketTable } from "../../../src/policy/bucket-table.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
 import { createGeneration, type Generation } from "../../../src/proxy/generation.ts";
 import { type Listener, openListener } from "../../../src/proxy/listener.ts";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type BucketTable, createBucketTable, type Limit, retryAfter, takeAll } from "../../src/policy/bucket.ts";
+import type { Buckets, Limit } from "../../src/policy/bucket.ts";
+import { createBucketTable } from "../../src/policy/bucket-table.ts";
 
 // A real instant: doubles are coarser there than near zero.
 const NOW = 1_790_000_000_123;
@@ -9,12 +10,12 @@ function createLimit(count: number, windowMs: number, capacity = count, id = `te
   return { id, name: `${count}/${windowMs}ms`, count, windowMs, capacity, intervalMs: windowMs / count };
 }
 
-function take(table: BucketTable, limits: readonly Limit[], nowMs: number, cost = 1, owner = "k") {
-  return takeAll(table, [{ owner, limits, cost }], nowMs);
+function take(table: Buckets, limits: readonly Limit[], nowMs: number, cost = 1, owner = "k") {
+  return table.take({ owner, limits, cost }, nowMs);
 }
 
 /** How many requests of cost 1 are admitted at one instant. */
-function countAdmitted(table: BucketTable, limits: readonly Limit[], nowMs: number, owner = "k"): number {
+function countAdmitted(table: Buckets, limits: readonly Limit[], nowMs: number, owner = "k"): number {
   let admitted = 0;
   while (take(table, limits, nowMs, 1, owner).kind === "taken") admitted += 1;
   return admitted;
@@ -40,8 +41,8 @@ function pauses(limit: Limit) {
 
 const limitAndPauses = limits.chain((limit) => fc.tuple(fc.constant(limit), pauses(limit)));
 
-describe("takeAll()", () => {
-  test("takeAll() admits exactly the capacity at one instant, whatever the limit and the time of day", () => {
+describe("take()", () => {
+  test("take() admits exactly the capacity at one instant, whatever the limit and the time of day", () => {
     fc.assert(
       fc.property(limits, fc.nat(86_400_000), (limit, offset) => {
         expect(countAdmitted(createBucketTable(), [limit], NOW + offset)).toBe(limit.capacity);
@@ -49,7 +50,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() never admits more than capacity plus rate times time in any window", () => {
+  test("take() never admits more than capacity plus rate times time in any window", () => {
     fc.assert(
       fc.property(limitAndPauses, fc.integer({ min: 1, max: 5 }), ([limit, gaps], maxCost) => {
         const table = createBucketTable();
@@ -75,7 +76,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() refuses with a Retry-After that is enough", () => {
+  test("take() refuses with a Retry-After that is enough", () => {
     fc.assert(
       fc.property(limitAndPauses, fc.integer({ min: 1, max: 5 }), ([limit, gaps], wanted) => {
         const table = createBucketTable();
@@ -93,7 +94,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() names the longest wait of several limits, and waiting so long is enough for all", () => {
+  test("take() names the longest wait of several limits, and waiting so long is enough for all", () => {
     const [fast, slow] = [createLimit(10, 1000), createLimit(20, 3_600_000)];
     const table = createBucketTable();
     for (let burst = 0; burst < 2; burst += 1) countAdmitted(table, [fast, slow], NOW + burst * 1000);
@@ -102,7 +103,7 @@ describe("takeAll()", () => {
     expect(take(table, [fast, slow], NOW + 180_000).kind).toBe("taken");
   });
 
-  test("takeAll() takes from all limits or from none", () => {
+  test("take() takes from all limits or from none", () => {
     fc.assert(
       fc.property(limits, limits, fc.array(fc.nat(5000), { maxLength: 30 }), (a, b, gaps) => {
         const [first, second] = [
@@ -114,14 +115,14 @@ describe("takeAll()", () => {
         let nowMs = NOW;
         for (const gap of gaps) {
           nowMs += gap;
-          const open = [first, second].every((limit) => retryAfter(apart, "k", limit, 1, nowMs) === undefined);
+          const open = [first, second].every((limit) => apart.retryAfter("k", limit, 1, nowMs) === undefined);
           const taken = take(both, [first, second], nowMs);
           expect(taken.kind).toBe(open ? "taken" : "denied");
           if (open) for (const limit of [first, second]) take(apart, [limit], nowMs);
           // What each bucket holds is what one that saw only the admitted requests holds.
           for (const limit of [first, second]) {
-            expect(retryAfter(both, "k", limit, limit.capacity, nowMs)).toBe(
-              retryAfter(apart, "k", limit, limit.capacity, nowMs),
+            expect(both.retryAfter("k", limit, limit.capacity, nowMs)).toBe(
+              apart.retryAfter("k", limit, limit.capacity, nowMs),
             );
           }
         }
@@ -129,7 +130,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() takes nothing for a denied request, however many there are", () => {
+  test("take() takes nothing for a denied request, however many there are", () => {
     const limit = createLimit(5, 60_000);
     const table = createBucketTable();
     expect(countAdmitted(table, [limit], NOW)).toBe(5);
@@ -142,7 +143,7 @@ describe("takeAll()", () => {
     expect(countAdmitted(table, [limit], NOW + 12_000)).toBe(1);
   });
 
-  test("takeAll() reports as remaining what it then admits", () => {
+  test("take() reports as remaining what it then admits", () => {
     fc.assert(
       fc.property(limitAndPauses, ([limit, gaps]) => {
         const table = createBucketTable();
@@ -158,7 +159,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() says when a bucket has one more request and when it is full", () => {
+  test("take() says when a bucket has one more request and when it is full", () => {
     const table = createBucketTable();
     const limit = createLimit(6, 60_000);
     take(table, [limit], NOW);
@@ -167,7 +168,7 @@ describe("takeAll()", () => {
     expect(take(table, [limit], NOW + 5_000)).toMatchObject({ quotas: [{ nextSeconds: 5, fullSeconds: 25 }] });
   });
 
-  test("takeAll() keeps what was spent when the limit changes", () => {
+  test("take() keeps what was spent when the limit changes", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 300 }),
@@ -187,7 +188,7 @@ describe("takeAll()", () => {
     );
   });
 
-  test("takeAll() gives nothing away and locks nobody out when the clock steps back", () => {
+  test("take() gives nothing away and locks nobody out when the clock steps back", () => {
     fc.assert(
       fc.property(limits, fc.integer({ min: 0, max: 864_000_000 }), (limit, backMs) => {
         const table = createBucketTable();
@@ -210,7 +211,7 @@ describe("takeAll()", () => {
 describe("the table of buckets", () => {
   const limit = createLimit(2, 60_000);
 
-  test("takeAll() keeps the table within its bound and never forgets a live bucket", () => {
+  test("take() keeps the table within its bound and never forgets a live bucket", () => {
     const visits = fc.array(fc.record({ owner: fc.nat(30), gap: fc.constantFrom(0, 0, 100, 31_000) }), {
       minLength: 20,
       maxLength: 200,
@@ -231,7 +232,7 @@ describe("the table of buckets", () => {
     );
   });
 
-  test("takeAll() refuses a new owner when every place holds a live bucket, and serves those who have one", () => {
+  test("take() refuses a new owner when every place holds a live bucket, and serves those who have one", () => {
     const table = createBucketTable(3);
     for (const owner of ["a", "b", "c"]) expect(take(table, [limit], NOW, 1, owner).kind).toBe("taken");
     expect(take(table, [limit], NOW, 1, "d").kind).toBe("full");
@@ -239,7 +240,7 @@ describe("the table of buckets", () => {
     expect(take(table, [limit], NOW + 60_000, 1, "d").kind).toBe("taken");
   });
 
-  test("takeAll() forgets idle owners as new ones arrive", () => {
+  test("take() forgets idle owners as new ones arrive", () => {
     const table = createBucketTable(1000);
     for (let owner = 0; owner < 500; owner += 1) take(table, [limit], NOW, 1, `old${owner}`);
     for (let owner = 0; owner < 100; owner += 1) take(table, [limit], NOW + 60_000, 1, `new${owner}`);
@@ -248,10 +249,10 @@ describe("the table of buckets", () => {
 
   test("retryAfter() takes nothing and makes no entry", () => {
     const table = createBucketTable();
-    expect(retryAfter(table, "k", limit, 1, NOW)).toBeUndefined();
+    expect(table.retryAfter("k", limit, 1, NOW)).toBeUndefined();
     expect(table.owners.size).toBe(0);
     countAdmitted(table, [limit], NOW);
-    expect(retryAfter(table, "k", limit, 1, NOW)).toBe(30);
-    expect(retryAfter(table, "k", limit, 1, NOW)).toBe(30);
+    expect(table.retryAfter("k", limit, 1, NOW)).toBe(30);
+    expect(table.retryAfter("k", limit, 1, NOW)).toBe(30);
   });
 });
