@@ -1,13 +1,18 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
-// Tests named *.peers.test.ts need programs a developer's machine may lack (PHP, Python, vi) or root for mounts;
-// `npm run test:peers` runs those, `npm test` the others. CI runs both.
-const peers = process.env["LATCHKEY_TEST"] === "peers";
+// `npm test` runs what needs nothing but this checkout. Tests named *.peers.test.ts need programs a developer's machine
+// may lack (PHP, Python, vi) or root for mounts; those of test/manifests need kubectl, helm and the models of Kubernetes.
+// `npm run test:peers` and `npm run test:manifests` run these. CI runs all three.
+const PEERS = "test/**/*.peers.test.ts";
+const MANIFESTS = "test/manifests/**/*.test.ts";
+const kind = process.env["LATCHKEY_TEST"];
+const include = kind === "peers" ? PEERS : kind === "manifests" ? MANIFESTS : "test/**/*.test.ts";
+const exclude = kind === undefined ? [PEERS, MANIFESTS] : [];
 
 export default defineConfig({
   test: {
-    include: [peers ? "test/**/*.peers.test.ts" : "test/**/*.test.ts"],
-    exclude: peers ? configDefaults.exclude : [...configDefaults.exclude, "test/**/*.peers.test.ts"],
+    include: [include],
+    exclude: [...configDefaults.exclude, ...exclude],
     // End-to-end tests start the built program; two cores carry no more than two of them at a time.
     maxWorkers: 2,
     testTimeout: 20_000,
