@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
 import type { ExitCode, Terminal } from "../../src/cli/terminal.ts";
+import { recording } from "../secrecy/of-this-process.ts";
+import { declareSecret } from "../secrecy/secrets.ts";
 
 /** What a command did, as far as its caller can see. */
 export interface Ran {
@@ -43,9 +45,15 @@ export async function run(argv: readonly string[], surroundings: Surroundings = 
     onHangUp: () => {},
     onExit: () => {},
   };
+  const line = ["latchkey", ...argv];
+  recording.give(line.join("\n"));
+  // What is read from there is a key to hash, to verify or to present.
+  for (const word of (surroundings.input ?? "").split("\n")) declareSecret(word);
   await runProgram(argv, terminal, (set) => {
     code = set;
   });
+  recording.note("stdout", line.join(" "), out);
+  recording.note("stderr", line.join(" "), err);
   return { code, out, err };
 }
 

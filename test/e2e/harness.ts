@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { declareSecret } from "../secrecy/secrets.ts";
 
 /** One request as the upstream received it. */
 export interface Recorded {
@@ -160,11 +161,27 @@ export async function startProgram(
     stderr: () => stderr,
     process: child,
     waitForLine,
-    stop: () => {
+    stop: async () => {
+      await scrape(adminPort);
       child.kill("SIGTERM");
       return exited;
     },
   };
+}
+
+const SCRAPE_TIMEOUT_MS = 2_000;
+
+/** Asks what a monitoring system asks, for no more than that it be recorded: no secret may stand in it. */
+async function scrape(adminPort: number): Promise<void> {
+  const ask = async (path: string): Promise<void> => {
+    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
+      headers: { connection: "close" },
+      signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS),
+    });
+    await response.text();
+  };
+  // A program that has ended or is stuck has nothing to tell.
+  await Promise.allSettled(["/metrics", "/readyz"].map(ask));
 }
 
 function parseLine(text: string): LogLine {
@@ -226,7 +243,8 @@ export function parseResponse(text: string): RawResponse {
   };
 }
 
-/** The digest form of a record, for keys whose text the test knows. */
+/** The digest form of a record, for keys whose text the test knows. Such a text is a secret from then on. */
 export function sha256Of(credential: string): string {
+  declareSecret(credential);
   return `sha256:${createHash("sha256").update(credential).digest("hex")}`;
 }

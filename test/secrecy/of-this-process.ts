@@ -1,0 +1,5 @@
+import { type Recording, startRecording } from "./recording.ts";
+import { declarePrivateFiles } from "./secrets.ts";
+
+/** What the tests of this process did, seen from outside. */
+export const recording: Recording = startRecording(declarePrivateFiles);
