@@ -29,7 +29,7 @@ export interface AdminBackend {
   readonly jwks: () => Promise<readonly JWK[]>;
   readonly probe: Prober;
   readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
-  readonly shadow: () => Readonly<Record<string, unknown>>;
+  readonly shadow: () => Promise<Readonly<Record<string, unknown>>>;
 }
 
 interface Answer {
@@ -81,7 +81,7 @@ async function answer(request: IncomingMessage, backend: AdminBackend): Promise<
     return { status: 401, contentType: TEXT, body: "admin token required\n", headers: ["WWW-Authenticate", "Bearer"] };
   }
   if (path === "/-/reload" && request.method === "POST") return toJson(200, await backend.reload());
-  if (path === "/-/shadow" && isRead) return toJson(200, backend.shadow());
+  if (path === "/-/shadow" && isRead) return toJson(200, await backend.shadow());
   return { status: 404, contentType: TEXT, body: "not found\n" };
 }
 

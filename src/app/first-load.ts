@@ -4,9 +4,13 @@ import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.
 import type { SourceIo } from "../config/source.ts";
 import type { Loader } from "./loader.ts";
 
-export type FirstLoad =
-  | { readonly kind: "loaded"; readonly first: LoadedConfiguration; readonly fallback: Fallback | undefined }
-  | RejectedConfiguration;
+export type FirstLoad = Begun | RejectedConfiguration;
+
+export interface Begun {
+  readonly kind: "loaded";
+  readonly first: LoadedConfiguration;
+  readonly fallback: Fallback | undefined;
+}
 
 /** Why the configuration in force is not that of the files, but the last good copy of them. */
 export interface Fallback {

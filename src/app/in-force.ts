@@ -10,8 +10,6 @@ import { createUpgradeForwarder, type UpgradeForwarder } from "../proxy/upgrade.
 /** What new requests are answered with; a reload replaces its parts, requests under way keep theirs. */
 export interface InForce {
   generation: Generation;
-  /** When that generation came into force. */
-  sinceMs: number;
   upstream: UpstreamConnections;
   draining: boolean;
   /** Upgraded connections, whichever upstream they lead to. */
@@ -24,11 +22,10 @@ export interface UpstreamConnections {
   readonly upgrade: UpgradeForwarder;
 }
 
-export function putInForce(configuration: Configuration, nowMs: number): InForce {
+export function putInForce(configuration: Configuration): InForce {
   const upgraded = new Set<Socket>();
   return {
     generation: createGeneration(configuration),
-    sinceMs: nowMs,
     upstream: connectUpstream(configuration.settings.upstream, upgraded),
     draining: false,
     upgraded,
@@ -37,10 +34,9 @@ export function putInForce(configuration: Configuration, nowMs: number): InForce
 }
 
 /** Swaps in a new configuration; connections to the upstream are kept unless what they depend on changed. */
-export function replaceInForce(inForce: InForce, next: Configuration, nowMs: number): void {
+export function replaceInForce(inForce: InForce, next: Configuration): void {
   const previous = inForce.generation.configuration.settings.upstream;
   inForce.generation = createGeneration(next);
-  inForce.sinceMs = nowMs;
   if (isDeepStrictEqual(next.settings.upstream, previous)) return;
   const { forwarder } = inForce.upstream;
   inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded);

@@ -21,8 +21,8 @@ export interface ReloaderOptions {
   readonly clock: Clock;
   /** May refuse a new configuration that is valid by itself. */
   readonly guard: (next: Configuration, current: Configuration) => Promise<readonly Diagnostic[]>;
-  /** Puts a new configuration in force: one assignment, made before anything is logged. */
-  readonly takeUp: (next: Configuration) => void;
+  /** Puts a new configuration in force, before anything is logged. */
+  readonly takeUp: (next: LoadedConfiguration) => void | Promise<void>;
   /** Called after every attempt: what is not part of the config, such as a certificate, may have changed too. */
   readonly afterAttempt: () => Promise<void>;
   /** Lets requests have their turn in the middle of longer work. */
@@ -31,6 +31,10 @@ export interface ReloaderOptions {
 
 /** Keeps the configuration in force that of the files on disk, or the last good one. */
 export interface Reloader {
+  /** The configuration in force. */
+  readonly current: () => Configuration;
+  /** When it came into force. */
+  readonly sinceMs: () => number;
   readonly reload: () => Promise<ReloadOutcome>;
   readonly lastReload: () => PolicyStore<Configuration>["lastReload"];
   /** When the copy was made that is in force since the start; undefined once the files are. */
@@ -49,6 +53,7 @@ export function startReloader(
   const seen = fallback?.rejected ?? first;
   let files: readonly string[] = [...new Set([...watchedFiles(first), ...seen.files])];
   let lastGoodCopy = fallback?.keptAt;
+  let sinceMs = clock.now();
   const restClock = {
     now: clock.now,
     pause: (delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve)),
@@ -68,7 +73,8 @@ export function startReloader(
     nowMs: clock.now,
     guard: options.guard,
     onSwap: async (next, previous) => {
-      options.takeUp(next.configuration);
+      sinceMs = clock.now();
+      await options.takeUp(next);
       log.level = next.configuration.settings.log.level;
       metrics.reloaded("success", next.configuration.policy.revision, clock.now());
       await report(next, previous, startSettings, options);
@@ -103,6 +109,8 @@ export function startReloader(
     );
   }
   return {
+    current: () => store.current,
+    sinceMs: () => sinceMs,
     reload,
     lastReload: () => store.lastReload,
     lastGoodCopy: () => lastGoodCopy,

@@ -1,29 +1,25 @@
-import { randomUUID } from "node:crypto";
 import { setImmediate as letOthersRun } from "node:timers/promises";
-import { type AdminBackend, type AdminListener, openAdminListener } from "../admin/admin-listener.ts";
-import { createProber } from "../admin/probe.ts";
+import { openAdminListener } from "../admin/admin-listener.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Overrides } from "../config/load.ts";
 import { findFileMounts } from "../config/read-mounts.ts";
 import { guardReload } from "../config/reload-guard.ts";
-import type { Configuration, ListenSettings, SocketAddress } from "../config/settings.ts";
-import type { SourceIo } from "../config/source.ts";
+import type { Configuration, SocketAddress } from "../config/settings.ts";
 import { createBucketTable } from "../policy/bucket-table.ts";
-import { publicJwk } from "../proxy/assertion.ts";
-import type { Clock, Timer } from "../proxy/clock.ts";
-import type { Gateway } from "../proxy/gateway.ts";
-import { type Listener, openListener, type TlsMaterial } from "../proxy/listener.ts";
-import type { KeyOperations } from "../proxy/manage.ts";
-import { createAccessLog, type Log } from "../telemetry/log.ts";
+import { createShadowBuckets } from "../policy/shadow.ts";
+import type { Clock } from "../proxy/clock.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { type BcryptVerifier, createBcryptVerifier } from "./bcrypt-verifier.ts";
-import { type Drained, drain } from "./drain.ts";
-import { loadFirst, readerOf } from "./first-load.ts";
-import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
+import { createAdminBackend, reloadBoth } from "./admin-backend.ts";
+import { createBcryptVerifier } from "./bcrypt-verifier.ts";
+import { openDataPlane } from "./data-plane.ts";
+import type { Drained } from "./drain.ts";
+import { type Begun, loadFirst, readerOf } from "./first-load.ts";
 import { createKeyOperations } from "./key-operations.ts";
 import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
-import { createShadowKeeper, type ShadowKeeper } from "./shadow.ts";
+import { createShadowKeeper, type ShadowOptions } from "./shadow.ts";
+import { readTls, renewTls } from "./tls-material.ts";
 
 export interface ServeOptions {
   readonly configFile: string;
@@ -55,10 +51,15 @@ export interface ServingProcess {
   readonly stop: () => Promise<Drained>;
 }
 
-/** Loads the config, opens both listeners and keeps the policy that of the files: the composition root. */
+/**
+ * Loads the config, opens both listeners and keeps the policy that of the files: the composition root.
+ *
+ * - the data plane answers requests (`data-plane.ts`)
+ * - the reloader keeps the configuration in force that of the files (`reloader.ts`), the shadow keeper a candidate's
+ * - the admin listener tells of both (`admin-backend.ts`)
+ */
 export async function serve(options: ServeOptions): Promise<Served> {
-  const { clock, metrics } = options;
-  const { configFile, overrides, env, lastGood } = options;
+  const { configFile, overrides, env, lastGood, clock } = options;
   const loaderOptions = { overrides, env, clock, workerUrl: workerUrl("load-worker") };
   const loader = createLoader({ ...loaderOptions, configFile, isStarting: true });
   const begun = await loadFirst(loader, lastGood, env);
@@ -66,191 +67,85 @@ export async function serve(options: ServeOptions): Promise<Served> {
     await loader.close();
     return begun;
   }
-  const { first, fallback } = begun;
-  const log = options.createLog(first.configuration);
-  const inForce = putInForce(first.configuration, clock.now());
-  const settings = () => inForce.generation.configuration.settings;
-  const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
   try {
-    const { listen, admin } = first.configuration.settings;
-    const keyOperations = createKeyOperations({
-      policy: () => inForce.generation.configuration.policy,
-      slowHash: verifier.hash,
-      reload: () => reloader.reload(),
-    });
-    const shadow = createShadowKeeper({
-      load: (file) => createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load(),
-      log,
-      metrics,
-      now: clock.now,
-      pause: letOthersRun,
-    });
-    const gateway = createGateway(inForce, verifier, keyOperations, shadow, log, options);
-    const listener = await openListener(
-      listen,
-      await readTls(listen, readerOf(fallback)),
-      gateway,
-      () => inForce.upstream.upgrade,
-    );
-    const reloader = startReloader(first, fallback, {
-      loader,
-      lastGood,
-      pause: () => letOthersRun(),
-      log,
-      metrics,
-      clock,
-      guard: (next, current) => guardReload(next, current, options.configFile, letOthersRun),
-      takeUp: (next) => {
-        replaceInForce(inForce, next, clock.now());
-        endUnusable(inForce, clock);
-        listener.retune(next.settings.listen);
-        void shadow.follow(next);
-      },
-      afterAttempt: () => renewTls(listener, settings().listen, log),
-    });
-    void shadow.follow(first.configuration);
-    const sweep = startSweep(inForce, clock);
-    metrics.watchUpgrades(() => inForce.upgraded.size);
-    const backend = createBackend(inForce, reloader, shadow, metrics);
-    const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
-    return {
-      kind: "serving",
-      process: {
-        listenAddress: listener.address,
-        adminAddress: adminListener?.address,
-        log,
-        warnings: [...first.warnings, ...(await findFileMounts(first.files))],
-        lastGoodCopy: fallback?.keptAt,
-        reload: () => reloadBoth(reloader, shadow),
-        stop: () => stop({ inForce, listener, adminListener, reloader, shadow, loader, sweep, verifier, clock }),
-      },
-    };
+    const loadCandidate = (file: string) =>
+      createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load();
+    return { kind: "serving", process: await start(begun, loader, loadCandidate, options) };
   } catch (error) {
     return { kind: "failed", problem: describeStartFailure(error) };
   }
 }
 
-function createGateway(
-  inForce: InForce,
-  verifier: BcryptVerifier,
-  keyOperations: KeyOperations,
-  shadow: ShadowKeeper,
-  log: Log,
+async function start(
+  { first, fallback }: Begun,
+  loader: Loader,
+  loadCandidate: ShadowOptions["load"],
   options: ServeOptions,
-): Gateway {
-  const accessLog = createAccessLog(log, () => inForce.generation.configuration.settings.log);
-  return {
-    current: () => inForce.generation,
+): Promise<ServingProcess> {
+  const { clock, metrics, lastGood } = options;
+  const { configuration } = first;
+  const { listen, admin } = configuration.settings;
+  const log = options.createLog(configuration);
+  const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
+  const plane = await openDataPlane({
+    configuration,
+    tls: await readTls(listen, readerOf(fallback)),
     state: { buckets: createBucketTable(), failures: createBucketTable(), verified: verifier.verified },
-    clock: options.clock,
+    shadowBuckets: createShadowBuckets(),
     verifier,
-    forwarder: () => inForce.upstream.forwarder,
-    keyOperations,
-    openExchanges: inForce.openExchanges,
-    observer: {
-      record: (record) => {
-        options.metrics.record(record);
-        accessLog.record(record);
-      },
-    },
-    shadow: shadow.current,
-    isDraining: () => inForce.draining,
-    createRequestId: randomUUID,
-  };
-}
-
-function createBackend(inForce: InForce, reloader: Reloader, shadow: ShadowKeeper, metrics: Metrics): AdminBackend {
-  const settings = () => inForce.generation.configuration.settings;
-  return {
-    settings: () => settings().admin,
-    readiness: () => ({
-      ready: !inForce.draining,
-      detail: {
-        status: inForce.draining ? "draining" : "ready",
-        revision: inForce.generation.configuration.policy.revision,
-        since: new Date(inForce.sinceMs).toISOString(),
-        lastReload: reloader.lastReload(),
-        lastGoodCopy: reloader.lastGoodCopy(),
-      },
+    keyOperations: createKeyOperations({
+      policy: () => reloader.current().policy,
+      slowHash: verifier.hash,
+      reload: () => reloader.reload(),
     }),
-    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
-    jwks: async () => {
-      const { assertion } = settings().identity;
-      return assertion === undefined ? [] : [await publicJwk(assertion)];
+    log,
+    metrics,
+    clock,
+  });
+  const shadow = createShadowKeeper({
+    load: loadCandidate,
+    compareWith: plane.compareWith,
+    numbers: plane.shadowNumbers,
+    log,
+    metrics,
+    now: clock.now,
+    pause: letOthersRun,
+  });
+  const reloader = startReloader(first, fallback, {
+    loader,
+    lastGood,
+    pause: () => letOthersRun(),
+    log,
+    metrics,
+    clock,
+    guard: (next, current) => guardReload(next, current, options.configFile, letOthersRun),
+    takeUp: async (next) => {
+      await plane.takeUp(next);
+      void shadow.follow(next.configuration);
     },
-    probe: (path) => createProber(settings().upstream)(path),
-    reload: async () => ({ ...(await reloadBoth(reloader, shadow)) }),
-    shadow: shadow.report,
+    afterAttempt: () => renewTls(reloader.current().settings.listen, plane.renewTls, log),
+  });
+  void shadow.follow(configuration);
+  let draining = false;
+  const backend = createAdminBackend({ reloader, shadow, metrics, isDraining: () => draining });
+  const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
+  return {
+    listenAddress: plane.address,
+    adminAddress: adminListener?.address,
+    log,
+    warnings: [...first.warnings, ...(await findFileMounts(first.files))],
+    lastGoodCopy: fallback?.keptAt,
+    reload: () => reloadBoth(reloader, shadow),
+    stop: async () => {
+      draining = true;
+      reloader.close();
+      shadow.close();
+      const drained = await plane.drain();
+      await Promise.all([plane.close(), verifier.close(), loader.close()]);
+      adminListener?.close();
+      return drained;
+    },
   };
-}
-
-/** Asked for by a person, who may mean the candidate; a watched change names its own file. */
-async function reloadBoth(reloader: Reloader, shadow: ShadowKeeper): ReturnType<Reloader["reload"]> {
-  const outcome = await reloader.reload();
-  await shadow.reload();
-  return outcome;
-}
-
-interface Stoppable {
-  readonly inForce: InForce;
-  readonly listener: Listener;
-  readonly adminListener: AdminListener | undefined;
-  readonly reloader: Reloader;
-  readonly shadow: ShadowKeeper;
-  readonly loader: Loader;
-  readonly sweep: Timer;
-  readonly verifier: BcryptVerifier;
-  readonly clock: Clock;
-}
-
-async function stop({
-  inForce,
-  listener,
-  adminListener,
-  reloader,
-  shadow,
-  loader,
-  sweep,
-  verifier,
-  clock,
-}: Stoppable): Promise<Drained> {
-  inForce.draining = true;
-  reloader.close();
-  shadow.close();
-  sweep.cancel();
-  const drained = await drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
-  await Promise.all([inForce.upstream.forwarder.destroy(), verifier.close(), loader.close()]);
-  adminListener?.close();
-  return drained;
-}
-
-// How late an exchange may notice that its key expired, or was revoked while it was still young.
-const SWEEP_INTERVAL_MS = 1_000;
-
-function startSweep(inForce: InForce, clock: Clock): Timer {
-  const timer = setInterval(() => endUnusable(inForce, clock), SWEEP_INTERVAL_MS);
-  timer.unref();
-  return { cancel: () => clearInterval(timer) };
-}
-
-function endUnusable({ generation, openExchanges }: InForce, clock: Clock): void {
-  openExchanges.endUnusable(generation.configuration.policy.keys, clock.now(), clock.elapsed());
-}
-
-async function readTls(listen: ListenSettings, readFile: SourceIo["readFile"]): Promise<TlsMaterial | undefined> {
-  if (listen.tls === undefined) return undefined;
-  const files = await Promise.all([readFile(listen.tls.cert), readFile(listen.tls.key)]);
-  const [cert, key] = files.map((bytes) => new TextDecoder().decode(bytes));
-  return cert === undefined || key === undefined ? undefined : { cert, key };
-}
-
-async function renewTls(listener: Listener, listen: ListenSettings, log: Log): Promise<void> {
-  try {
-    const material = await readTls(listen, readerOf(undefined));
-    if (material !== undefined) listener.renewTls(material);
-  } catch (error) {
-    log.error({ error: String(error) }, "the TLS certificate cannot be used, the one in force stays");
-  }
 }
 
 /** The workers stand beside this module, built or not. */

@@ -4,7 +4,6 @@ import { redactKeys } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 import {
   compareDecisions,
-  createShadowBuckets,
   pairPolicies,
   type ShadowBuckets,
   type ShadowOutcome,
@@ -65,6 +64,15 @@ export interface ShadowTotals {
   readonly undecided: number;
 }
 
+/** What a comparison came to, in plain values. */
+export interface ShadowNumbers {
+  readonly totals: ShadowTotals;
+  /** The most frequent first. */
+  readonly rows: readonly ShadowRow[];
+  /** Differing requests that no row counts, since there were too many rows. */
+  readonly beyondRows: number;
+}
+
 /** The comparison of two policies on the traffic since both are in place. */
 export interface ShadowComparison {
   readonly pair: ShadowPair;
@@ -76,9 +84,6 @@ export interface ShadowComparison {
   /** Differing requests that no row counts, since there were too many rows. */
   readonly beyondRows: () => number;
 }
-
-/** What the candidate has spent outlives the comparison, as live buckets outlive a policy. */
-export const createSpending: () => ShadowBuckets = createShadowBuckets;
 
 // A row is some 200 bytes; keys times routes beyond this are no table that anybody reads.
 const MAX_ROWS = 10_000;

@@ -1,0 +1,46 @@
+import type { AdminBackend } from "../admin/admin-listener.ts";
+import { createProber } from "../admin/probe.ts";
+import { publicJwk } from "../proxy/assertion.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { Reloader } from "./reloader.ts";
+import type { ShadowKeeper } from "./shadow.ts";
+
+export interface AdminBackendOptions {
+  readonly reloader: Reloader;
+  readonly shadow: ShadowKeeper;
+  readonly metrics: Metrics;
+  readonly isDraining: () => boolean;
+}
+
+/** What the admin listener can ask of this process. */
+export function createAdminBackend({ reloader, shadow, metrics, isDraining }: AdminBackendOptions): AdminBackend {
+  const settings = () => reloader.current().settings;
+  return {
+    settings: () => settings().admin,
+    readiness: () => ({
+      ready: !isDraining(),
+      detail: {
+        status: isDraining() ? "draining" : "ready",
+        revision: reloader.current().policy.revision,
+        since: new Date(reloader.sinceMs()).toISOString(),
+        lastReload: reloader.lastReload(),
+        lastGoodCopy: reloader.lastGoodCopy(),
+      },
+    }),
+    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    jwks: async () => {
+      const { assertion } = settings().identity;
+      return assertion === undefined ? [] : [await publicJwk(assertion)];
+    },
+    probe: (path) => createProber(settings().upstream)(path),
+    reload: async () => ({ ...(await reloadBoth(reloader, shadow)) }),
+    shadow: shadow.report,
+  };
+}
+
+/** Asked for by a person, who may mean the candidate; a watched change names its own file. */
+export async function reloadBoth(reloader: Reloader, shadow: ShadowKeeper): ReturnType<Reloader["reload"]> {
+  const outcome = await reloader.reload();
+  await shadow.reload();
+  return outcome;
+}
