@@ -1,4 +1,3 @@
-import { readValue } from "../policy/credential.ts";
 import type { Allowed } from "../policy/decision.ts";
 import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { Origin, Peer } from "./client-address.ts";
@@ -104,24 +103,36 @@ function withoutNominated(headers: HeaderList, nominated: ReadonlySet<string>): 
   return kept;
 }
 
+// RFC 9110 §11.4: a scheme, a blank and credentials. The longest scheme in use, AWS4-HMAC-SHA256, has 16 characters;
+// in no more than 20 of them no key fits that is as long as it must be.
+const OTHER_SCHEME = /^[A-Za-z][A-Za-z0-9-]{0,19} +[^ ]/;
+const BASIC = /^basic +([A-Za-z0-9+/_-]+=*)$/i;
+
 /**
- * An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. One that holds
- * a key in a form that presents none, such as `Bearer<tab>…`, must not carry it past us.
+ * An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. What names no other
+ * scheme is: a key whose sender forgot the scheme, or wrote it as one that presents none, such as `Bearer<tab>…`.
  */
 function carriesCredential(name: string, value: string, generation: Generation): boolean {
   const { credentials, keyFormats } = generation.configuration.policy;
   const lower = name.toLowerCase();
-  if (redactKeys(value, keyFormats) !== value) return true;
+  if (holdsKey(value, keyFormats)) return true;
   return credentials.locations.some(
     ({ header, scheme }) =>
-      header === lower && (scheme === undefined || readValue(value, scheme) !== "" || beginsWithScheme(value, scheme)),
+      header === lower && (scheme === undefined || !OTHER_SCHEME.test(value) || beginsWithScheme(value, scheme)),
   );
+}
+
+function holdsKey(value: string, formats: readonly KeyFormat[]): boolean {
+  if (redactKeys(value, formats) !== value) return true;
+  const wrapped = BASIC.exec(value)?.[1];
+  if (wrapped === undefined) return false;
+  const text = Buffer.from(wrapped, "base64").toString("latin1");
+  return redactKeys(text, formats) !== text;
 }
 
 /** The scheme, and after it no character that could make it a longer name. */
 function beginsWithScheme(value: string, scheme: string): boolean {
-  const trimmed = value.trimStart().toLowerCase();
-  return trimmed.startsWith(scheme) && !/[a-z0-9-]/.test(trimmed.charAt(scheme.length));
+  return value.toLowerCase().startsWith(scheme) && !/[a-z0-9-]/.test(value.charAt(scheme.length).toLowerCase());
 }
 
 /** Rewritten, and appended to only behind a trusted proxy: the app may believe all it reads here. */
