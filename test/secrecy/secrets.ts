@@ -6,9 +6,10 @@ import type { Recording, Track } from "./recording.ts";
 // Shorter ones, such as `Bearer wrong`, are words that stand in ordinary text too.
 const SHORTEST = 12;
 
-// The header that presents a key, on a line of its own on the wire, or in quotes on a command line.
+// The header that presents a key, on a line of its own on the wire, or in quotes on a command line. What follows another
+// scheme, such as Basic, is the app's.
 const PRESENTED =
-  /(?:^|["'\n])(?:authorization: *(?:bearer|token|apikey)? *|(?:x-)?(?!latchkey)(?:[a-z]+-)?(?:api-?key|key|token): *)([^\s"',;]+)/gim;
+  /(?:^|["'\n])(?:authorization: *(?:(?:bearer|token|apikey) +)?(?![a-z][a-z0-9-]{0,19} +\S)|(?:x-)?(?!latchkey)(?:[a-z]+-)?(?:api-?key|key|token): *)([^\s"',;]+)/gim;
 
 const declared = new Set<string>();
 
