@@ -72,7 +72,7 @@ describe("docs/operations.md", () => {
 
 describe("the relative links", async () => {
   const pages: string[] = [];
-  for await (const page of glob(["*.md", "docs/**/*.md"], { cwd: ROOT })) pages.push(page);
+  for await (const page of glob(["*.md", "docs/**/*.md", "charts/*/README.md"], { cwd: ROOT })) pages.push(page);
 
   it.each(pages.toSorted())("of %s lead to files that exist and headings they have", async (page) => {
     const text = withoutCode(await read(page));

@@ -17,6 +17,9 @@ const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: FixedSe
   ["listen.maxHeaderBytes", ({ listen }) => listen.maxHeaderBytes],
 ];
 
+/** The names of those settings. */
+export const FIXED_AT_START_NAMES: readonly string[] = FIXED_AT_START.map(([name]) => name);
+
 /** Names the changed settings that only a restart brings into force. */
 export function restartNeeded(old: FixedSettings, next: FixedSettings): readonly string[] {
   return FIXED_AT_START.filter(([, pick]) => !isDeepStrictEqual(pick(old), pick(next))).map(([name]) => name);

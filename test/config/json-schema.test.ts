@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { toRestartTemplate, toValuesSchema } from "../../scripts/chart-schema.ts";
 import { toJsonSchema } from "../../src/config/json-schema.ts";
 
 describe("the JSON Schemas that are checked in", () => {
@@ -9,6 +10,13 @@ describe("the JSON Schemas that are checked in", () => {
   ] as const)("are those of the definition (%s); `node scripts/schema.ts` writes them", (file, name) => {
     const text = readFileSync(new URL(`../../config/${name}`, import.meta.url), "utf8");
     expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(toJsonSchema(file))));
+  });
+
+  test("are in the values schema of the Helm chart; `npm run schema` writes it", () => {
+    const chart = new URL("../../charts/latchkey/", import.meta.url);
+    const values: unknown = JSON.parse(readFileSync(new URL("values.schema.json", chart), "utf8"));
+    expect(values).toEqual(JSON.parse(JSON.stringify(toValuesSchema(values))));
+    expect(readFileSync(new URL("templates/_restart-fields.tpl", chart), "utf8")).toBe(toRestartTemplate());
   });
 
   test.each(["main", "keys"] as const)("describe every field (%s)", (file) => {

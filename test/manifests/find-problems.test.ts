@@ -6,7 +6,17 @@ import { RENDERS } from "./renders.ts";
 // parseManifests() itself refuses a document without these.
 const READ_BY_PARSER = new Set(["apiVersion", "kind", "metadata", "metadata.name"]);
 // The names in these are whatever their author likes.
-const MAPS = new Set(["labels", "annotations", "matchLabels", "selector", "data", "stringData", "limits", "requests"]);
+const MAPS = new Set([
+  "labels",
+  "annotations",
+  "matchLabels",
+  "selector",
+  "data",
+  "stringData",
+  "limits",
+  "requests",
+  "nodeSelector",
+]);
 
 describe("findProblems()", () => {
   test("refuses every field that is written, once its name is misspelt", async () => {

@@ -25,6 +25,11 @@ describe("what is rendered", () => {
     expect(await list("test/manifests/golden/*.yaml", /golden\/(.*)\.yaml$/)).toEqual([...RENDERS.keys()].toSorted());
   });
 
+  test("covers every set of values of the chart", async () => {
+    const sets = await list("charts/latchkey/ci/*-values.yaml", /ci\/(.*)-values\.yaml$/);
+    expect([...RENDERS.keys()]).toEqual(expect.arrayContaining(sets.map((set) => `chart-${set}`)));
+  });
+
   test("covers every base, overlay, component and example under k8s/", async () => {
     const folders = await list("k8s/**/kustomization.yaml", /^k8s\/(.*)\/kustomization\.yaml$/);
     const rendered = [...RENDERS.keys()].map((name) => name.replace(/^(overlay|component|example)-/, "$1s/"));

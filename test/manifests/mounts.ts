@@ -13,6 +13,28 @@ import { ROOT } from "./tools.ts";
 
 type Files = Readonly<Record<string, string>>;
 
+const EXAMPLE_KEYS = await readFile(`${ROOT}k8s/base/keys.example.yaml`, "utf8");
+const ANY_DIGEST = `sha256:${"0".repeat(64)}`;
+
+// What the manifests expect from elsewhere, by name. A name that is neither here nor rendered is an error.
+const OUTSIDE: Readonly<Record<string, Files>> = {
+  "latchkey-keys": { "keys.yaml": EXAMPLE_KEYS },
+  "orders-keys": { "keys.yaml": `keys: [{ id: one, hash: "${ANY_DIGEST}" }]\n` },
+  "orders-partner-keys": { "partner-keys.yaml": "keys: []\n" },
+  "orders-pepper": { pepper: "a pepper of more than sixteen bytes\n" },
+  "orders-policy": {
+    "latchkey.yaml": `listen:
+  address: "[::]:8080"
+  tls: { cert: /etc/latchkey-tls/tls.crt, key: /etc/latchkey-tls/tls.key }
+upstream: http://127.0.0.1:3000
+admin: { address: "[::]:9090", probes: { app: / } }
+drain: { delay: 0s, timeout: 10s }
+routes: [{ match: "* /**", authenticated: true }]
+keys: { files: [keys.yaml, partner-keys.yaml] }
+`,
+  },
+};
+
 const dataSchema = z.record(z.string(), z.string()).default({});
 
 /** The directories a sidecar sees, laid out below `root` as the kubelet lays them out. */
@@ -67,8 +89,9 @@ async function readVolume(sidecar: Sidecar, volume: Volume): Promise<Files> {
 
 function readConfigMap({ name: of, beside }: Sidecar, name: string): Files {
   const found = beside.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name === name);
-  if (found === undefined) throw new Error(`${of} mounts the ConfigMap ${name}, which is not rendered`);
-  return dataSchema.parse(found["data"]);
+  const outside = OUTSIDE[name];
+  if (found === undefined && outside === undefined) throw new Error(`${of} mounts an unknown ConfigMap, ${name}`);
+  return found === undefined ? (outside ?? {}) : dataSchema.parse(found["data"]);
 }
 
 async function readSecret({ name: of, beside }: Sidecar, name: string): Promise<Files> {
@@ -79,12 +102,13 @@ async function readSecret({ name: of, beside }: Sidecar, name: string): Promise<
     const decoded = encoded.map(([file, text]) => [file, Buffer.from(text, "base64").toString()]);
     return { ...Object.fromEntries(decoded), ...plain };
   }
-  const issued = beside.find(
+  const isIssued = beside.some(
     ({ kind, spec }) => kind === "Certificate" && isRecord(spec) && spec["secretName"] === name,
   );
-  if (issued !== undefined) return issueCertificate();
-  if (name === "latchkey-keys") return { "keys.yaml": await readFile(`${ROOT}k8s/base/keys.example.yaml`, "utf8") };
-  throw new Error(`${of} mounts the Secret ${name}, which is neither rendered nor known to come from outside`);
+  if (isIssued || name === "orders-certificate") return issueCertificate();
+  const outside = OUTSIDE[name];
+  if (outside === undefined) throw new Error(`${of} mounts an unknown Secret, ${name}`);
+  return outside;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -24,22 +24,22 @@ describe.each(sidecars)("the sidecar in $name", (sidecar) => {
   });
 
   test("starts and lives whether the app does or not, so that neither waits for the other", () => {
-    expect(latchkey.startupProbe?.httpGet).toEqual({ path: "/livez", port: 9090 });
-    expect(latchkey.livenessProbe?.httpGet).toEqual({ path: "/livez", port: 9090 });
-    expect(latchkey.readinessProbe?.httpGet).toEqual({ path: "/readyz", port: 9090 });
+    expect(latchkey.startupProbe?.httpGet?.path).toBe("/livez");
+    expect(latchkey.livenessProbe?.httpGet?.path).toBe("/livez");
+    expect(latchkey.readinessProbe?.httpGet?.path).toBe("/readyz");
   });
 
   test("is asked by every probe on the admin port of its config", () => {
-    const { admin } = mounted.settings;
-    expect(admin?.address).toEqual({ kind: "tcp", host: "0.0.0.0", port: 9090 });
-    for (const { httpGet } of probesOf([latchkey, ...apps])) expect(httpGet?.port).toBe(9090);
+    const address = mounted.settings.admin?.address;
+    expect(address).toMatchObject({ kind: "tcp", host: expect.stringMatching(/^(0\.0\.0\.0|::)$/) });
+    for (const { httpGet } of probesOf([latchkey, ...apps])) expect(httpGet?.port).toBe(portOf(address));
   });
 
   test("passes on the probes of the app, by names of its config", () => {
     const paths = probesOf(apps).map(({ httpGet }) => httpGet?.path);
     const known = [...(mounted.settings.admin?.probes.keys() ?? [])].map((name) => `/probe/${name}`);
     expect(paths).not.toEqual([]);
-    expect([...new Set(paths)]).toEqual(known);
+    expect(known).toEqual(expect.arrayContaining([...new Set(paths)]));
   });
 
   test("outlives the probes of the app in patience: they wait longer than Latchkey does for an answer", () => {
