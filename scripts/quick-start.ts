@@ -12,7 +12,7 @@ export const requireHttp: Plugin = {
       kind === "import-statement" ? { path, namespace: "required" } : undefined,
     );
     onLoad({ filter: /^node:http$/, namespace: "required" }, () => ({
-      contents: `export const { createServer, get, STATUS_CODES } = require("node:http");`,
+      contents: `export const { createServer, get, METHODS, STATUS_CODES } = require("node:http");`,
     }));
   },
 };

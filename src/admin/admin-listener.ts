@@ -1,8 +1,9 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { JWK } from "jose";
 import type { AdminSettings, SocketAddress } from "../config/settings.ts";
+import type { Authorizer } from "./authorizer.ts";
 import type { Prober } from "./probe.ts";
+import { isToken } from "./token.ts";
 
 /**
  * The other port. Answers, by path:
@@ -12,6 +13,7 @@ import type { Prober } from "./probe.ts";
  * - `GET /metrics`                Prometheus text
  * - `GET /.well-known/jwks.json`  public keys of the identity assertion
  * - `GET /probe/<name>`           the status of the configured path of the upstream
+ * - `/authorize`, `/authorize/…`  decides a request that a gateway describes (trusted peers; any method)
  * - `POST /-/reload`              reloads the config now (token)
  * - `GET /-/shadow`               how the candidate policy differs on the traffic so far (token)
  */
@@ -30,6 +32,9 @@ export interface AdminBackend {
   readonly probe: Prober;
   readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
   readonly shadow: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly authorize: Authorizer;
+  /** How large the head of a request may be that a gateway describes. */
+  readonly maxHeaderBytes: number;
 }
 
 interface Answer {
@@ -42,13 +47,21 @@ interface Answer {
 const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json; charset=utf-8";
 
+// Node's own default.
+const MIN_HEADER_BYTES = 16 * 1024;
+
 export async function openAdminListener(settings: AdminSettings, backend: AdminBackend): Promise<AdminListener> {
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+  // A call to the authoriser holds the request's own headers and, described, its target once more.
+  const maxHeaderSize = Math.max(MIN_HEADER_BYTES, 2 * backend.maxHeaderBytes);
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize }, (request, response) => {
+    if (backend.authorize(request, response)) return;
     answer(request, backend).then(
       (reply) => write(response, reply),
       () => write(response, { status: 500, contentType: TEXT, body: "internal error\n" }),
     );
   });
+  // 0 is no limit: Node would drop the lines beyond its own unseen (CVE-2026-58044), and the authoriser counts them.
+  server.maxHeadersCount = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const { address } = settings;
@@ -110,11 +123,7 @@ function toJson(status: number, value: Readonly<Record<string, unknown>>): Answe
 }
 
 function holdsToken(request: IncomingMessage, settings: AdminSettings | undefined): boolean {
-  if (settings?.tokenSha256 === undefined) return false;
-  const presented = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (presented === undefined) return false;
-  const digest = createHash("sha256").update(presented).digest();
-  return timingSafeEqual(digest, Buffer.from(settings.tokenSha256, "hex"));
+  return isToken(/^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1], settings?.tokenSha256);
 }
 
 function write(response: ServerResponse, reply: Answer): void {

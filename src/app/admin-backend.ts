@@ -1,4 +1,5 @@
 import type { AdminBackend } from "../admin/admin-listener.ts";
+import type { Authorizer } from "../admin/authorizer.ts";
 import { createProber } from "../admin/probe.ts";
 import { publicJwk } from "../proxy/assertion.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -9,11 +10,13 @@ export interface AdminBackendOptions {
   readonly reloader: Reloader;
   readonly shadow: ShadowKeeper;
   readonly metrics: Metrics;
+  readonly authorize: Authorizer;
   readonly isDraining: () => boolean;
 }
 
 /** What the admin listener can ask of this process. */
-export function createAdminBackend({ reloader, shadow, metrics, isDraining }: AdminBackendOptions): AdminBackend {
+export function createAdminBackend(options: AdminBackendOptions): AdminBackend {
+  const { reloader, shadow, metrics, authorize, isDraining } = options;
   const settings = () => reloader.current().settings;
   return {
     settings: () => settings().admin,
@@ -35,6 +38,8 @@ export function createAdminBackend({ reloader, shadow, metrics, isDraining }: Ad
     probe: (path) => createProber(settings().upstream)(path),
     reload: async () => ({ ...(await reloadBoth(reloader, shadow)) }),
     shadow: shadow.report,
+    authorize,
+    maxHeaderBytes: settings().listen.maxHeaderBytes,
   };
 }
 

@@ -17,6 +17,8 @@ import { createShadowComparer, type ShadowComparer } from "./shadow-comparer.ts"
 /** What answers requests. The rest of the process loads, watches and reports, and tells it what to answer by. */
 export interface DataPlane {
   readonly address: SocketAddress;
+  /** What it decides by, for the authoriser to decide by as well. */
+  readonly gateway: Gateway;
   /** Puts a configuration in force in one step: a request is answered by the one that was in force when it began. */
   readonly takeUp: (next: LoadedConfiguration) => void | Promise<void>;
   /** New handshakes get the new certificate. */
@@ -49,16 +51,18 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   const inForce = putInForce(configuration);
   const shadow = createShadowComparer(options);
   let candidate: Policy | undefined;
+  const gateway = createGateway(inForce, shadow, options);
   const listener = await openListener(
     configuration.settings.listen,
     options.tls,
-    createGateway(inForce, shadow, options),
+    gateway,
     () => inForce.upstream.upgrade,
   );
   const sweep = startSweep(inForce, clock);
   metrics.watchUpgrades(() => inForce.upgraded.size);
   return {
     address: listener.address,
+    gateway,
     takeUp: ({ configuration: next }) => {
       replaceInForce(inForce, next);
       endUnusable(inForce, clock);

@@ -1,5 +1,6 @@
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import { openAdminListener } from "../admin/admin-listener.ts";
+import { createAuthorizer } from "../admin/authorizer.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Overrides } from "../config/load.ts";
 import { findFileMounts } from "../config/read-mounts.ts";
@@ -127,7 +128,11 @@ async function start(
   });
   void shadow.follow(configuration);
   let draining = false;
-  const backend = createAdminBackend({ reloader, shadow, metrics, isDraining: () => draining });
+  const authorize = createAuthorizer(plane.gateway, (cause, { address }) => {
+    metrics.callRefused(cause);
+    log.warn({ cause, peer: address.text }, "call to the authoriser refused");
+  });
+  const backend = createAdminBackend({ reloader, shadow, metrics, authorize, isDraining: () => draining });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
   return {
     listenAddress: plane.address,

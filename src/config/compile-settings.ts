@@ -1,10 +1,19 @@
 import { resolve } from "node:path";
+import { compileNetworks, parseNetwork } from "../policy/network.ts";
 import { compileRanges } from "./compile-networks.ts";
 import type { Path } from "./diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
-import type { LimitHeaders, ListenSettings, Settings, TrustedProxies, UpstreamSettings } from "./settings.ts";
+import type {
+  AuthorizerSettings,
+  LimitHeaders,
+  ListenSettings,
+  Settings,
+  TrustedProxies,
+  UpstreamSettings,
+} from "./settings.ts";
 import type { Surroundings } from "./snapshot.ts";
+import { quote } from "./values.ts";
 
 /** Compiles everything around the policy that has no file of its own here. */
 export function compileSettings(
@@ -18,8 +27,9 @@ export function compileSettings(
     upstream: compileUpstream(main, around, report),
     admin: admin && {
       address: admin.address,
-      tokenSha256: admin.token?.slice("sha256:".length).toLowerCase(),
+      tokenSha256: toDigestHex(admin.token),
       probes: new Map(Object.entries(admin.probes)),
+      authorizer: compileAuthorizer(admin.authorizer, report, ["admin", "authorizer"]),
     },
     limitHeaders: compileLimitHeaders(main, report),
     shadow: shadow === undefined ? undefined : resolve(around.directory, shadow),
@@ -45,6 +55,31 @@ function compileListen({ listen }: Main, around: Surroundings, report: Report): 
     maxHeaders: listen.maxHeaders,
     maxBodyBytes: listen.maxBody,
   };
+}
+
+function toDigestHex(token: string | undefined): string | undefined {
+  return token?.slice("sha256:".length).toLowerCase();
+}
+
+type WrittenAuthorizer = NonNullable<Main["admin"]>["authorizer"];
+
+function compileAuthorizer(written: WrittenAuthorizer, report: Report, path: Path): AuthorizerSettings | undefined {
+  if (written === undefined) return undefined;
+  const { trustedPeers, token } = written;
+  if (trustedPeers.length === 0) {
+    report.error(path, "Expected at least one address or CIDR range of a gateway that may ask");
+  }
+  for (const range of trustedPeers) {
+    // Whoever may ask may also say from where a request comes, and try keys under any address.
+    if (token === undefined && parseNetwork(range)?.prefix === 0) {
+      report.error(
+        path,
+        `${quote(range)} is everybody, who could then describe any request; name the gateway, or set a token`,
+      );
+    }
+  }
+  const networks = compileRanges(trustedPeers, report, [...path, "trustedPeers"]);
+  return { trustedPeers: networks ?? compileNetworks([]), tokenSha256: toDigestHex(token) };
 }
 
 function compileTrusted(written: Main["listen"]["trustedProxies"], report: Report, path: Path): TrustedProxies {

@@ -1,6 +1,7 @@
 import type { Limit } from "../policy/bucket.ts";
 import type { Key } from "../policy/key.ts";
 import type { KeyFormat } from "../policy/key-format.ts";
+import { compileNetworks, parseAddress, parseNetwork } from "../policy/network.ts";
 import type { Route } from "../policy/route.ts";
 import { type Grants, grantsScope } from "../policy/scope.ts";
 import type { KeyCompiler } from "./compile-keys.ts";
@@ -67,9 +68,33 @@ function lintCosts({ main, defaultLimits }: LintInput, report: Report): void {
 
 function lintAdmin({ main }: LintInput, report: Report): void {
   const { listen, admin } = main;
+  lintAuthorizer(main, report);
   if (admin === undefined || JSON.stringify(listen.address) !== JSON.stringify(admin.address)) return;
   if (admin.address.kind === "tcp" && admin.address.port === 0) return;
   report.error(["admin", "address"], "The admin port has the same address as listen; expected another");
+}
+
+/** On loopback only this machine can ask, so gateways elsewhere would find nobody. */
+function lintAuthorizer({ admin }: Main, report: Report): void {
+  const ranges = admin?.authorizer?.trustedPeers ?? [];
+  if (admin === undefined || ranges.length === 0 || admin.address.kind !== "tcp") return;
+  const address = parseAddress(admin.address.host === "localhost" ? "127.0.0.1" : admin.address.host);
+  if (address === undefined || !LOOPBACK.contains(address)) return;
+  const peers = compileNetworks(ranges);
+  if (ranges.some(isLoopback) || LOOPBACK_ADDRESSES.some(peers.contains)) return;
+  report.warning(
+    ["admin", "authorizer"],
+    `The admin port listens on ${admin.address.host}, where no gateway of admin.authorizer.trustedPeers can ask`,
+    'Write admin.address: "0.0.0.0:9090", or name 127.0.0.1 as a trusted peer',
+  );
+}
+
+const LOOPBACK = compileNetworks(["127.0.0.0/8", "::1"]);
+const LOOPBACK_ADDRESSES = ["127.0.0.1", "::1"].flatMap((text) => parseAddress(text) ?? []);
+
+function isLoopback(range: string): boolean {
+  const network = parseNetwork(range);
+  return network !== undefined && LOOPBACK.contains(network.address);
 }
 
 /** A bcrypt record whose prefix no format begins with is never looked at. */

@@ -94,19 +94,41 @@ export const upstream = z
   .prefault({})
   .describe("The application behind Latchkey");
 
+const tokenDigest = (name: string) =>
+  z
+    .string()
+    .regex(/^sha256:[0-9a-fA-F]{64}$/, `Expected sha256:<64 hex>, the digest of the ${name}, never the token itself`)
+    .optional();
+
+const authorizerFields = z
+  .strictObject({
+    trustedPeers: oneOrMany(z.string())
+      .describe(
+        "Addresses and CIDR ranges of the gateways that may ask, and whose description of a request is believed",
+      )
+      .meta({ examples: [["10.0.3.0/24"]] }),
+    token: tokenDigest("authoriser's token").describe(
+      "Digest of a token of the authoriser's own, which every call must then carry in X-Latchkey-Authorizer-Token",
+    ),
+  })
+  .describe("Gateways that may ask, and the token they must carry");
+
+const authorizer = z
+  .union([
+    z.string().transform((range) => authorizerFields.parse({ trustedPeers: range })),
+    z.array(z.string()).transform((trustedPeers) => authorizerFields.parse({ trustedPeers })),
+    authorizerFields,
+  ])
+  .optional()
+  .describe("Decide for another gateway at /authorize; nobody may ask by default");
+
 const adminFields = z.strictObject({
   address: socketAddress
     .prefault("127.0.0.1:9090")
     .describe("Where the admin port listens; loopback by default")
     .meta({ examples: ["127.0.0.1:9090"] }),
-  token: z
-    .string()
-    .regex(
-      /^sha256:[0-9a-fA-F]{64}$/,
-      "Expected sha256:<64 hex>, the digest of the admin token, never the token itself",
-    )
-    .optional()
-    .describe("Digest of the admin token; without one only health and metrics answer"),
+  token: tokenDigest("admin token").describe("Digest of the admin token; without one only health and metrics answer"),
+  authorizer,
   probes: z
     .record(
       z.string().regex(/^[a-z0-9][a-z0-9-]*$/, "Expected a name of lower-case letters, digits and -"),

@@ -1,11 +1,11 @@
-import type { Settings, TrustedProxies } from "./settings.ts";
+import type { AuthorizerSettings, Settings, TrustedProxies } from "./settings.ts";
 
 /** Names the settings around the policy that differ, as they stand in the file; never their values. */
 export function diffSettings(old: Settings, next: Settings): readonly string[] {
   const names: readonly (readonly [name: string, pick: (settings: Settings) => unknown])[] = [
     ["listen", ({ listen }) => ({ ...listen, trustedProxies: rangesOf(listen.trustedProxies) })],
     ["upstream", ({ upstream }) => upstream],
-    ["admin", ({ admin }) => admin],
+    ["admin", ({ admin }) => ({ ...admin, authorizer: toPlain(admin?.authorizer) })],
     ["limits.headers", ({ limitHeaders }) => limitHeaders],
     ["denials", ({ denials }) => denials],
     ["identity", ({ identity }) => identity],
@@ -20,6 +20,10 @@ export function diffSettings(old: Settings, next: Settings): readonly string[] {
 
 function rangesOf({ address, scheme, host }: TrustedProxies) {
   return [address?.ranges, scheme?.ranges, host?.ranges];
+}
+
+function toPlain(authorizer: AuthorizerSettings | undefined) {
+  return authorizer && { ...authorizer, trustedPeers: authorizer.trustedPeers.ranges };
 }
 
 function toText(value: unknown): string {

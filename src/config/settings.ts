@@ -80,6 +80,15 @@ export interface AdminSettings {
   readonly tokenSha256: string | undefined;
   /** Probe name to the one upstream path it asks. */
   readonly probes: ReadonlyMap<string, string>;
+  /** Undefined: no gateway may ask. */
+  readonly authorizer: AuthorizerSettings | undefined;
+}
+
+export interface AuthorizerSettings {
+  /** Who may ask, and is believed what it says of the request it asks about. */
+  readonly trustedPeers: NetworkSet;
+  /** SHA-256 of the token in hex that calls must carry besides; undefined: none. */
+  readonly tokenSha256: string | undefined;
 }
 
 export type DenialBody =

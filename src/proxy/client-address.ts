@@ -46,6 +46,18 @@ export function readScheme(rawHeaders: readonly string[]): string | undefined {
   return readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
 }
 
+/** The client address as a peer states it that is believed in any case; undefined where it states none. */
+export function readForwardedAddress(
+  rawHeaders: readonly string[],
+  peer: Address,
+  trusted: NetworkSet | undefined,
+): Address | undefined {
+  const forwardedFor = readList(rawHeaders, FORWARDED_FOR);
+  if (forwardedFor === undefined) return undefined;
+  const contains = (address: Address) => address.text === peer.text || trusted?.contains(address) === true;
+  return walk(forwardedFor, peer, { contains });
+}
+
 /** From the right to the first address that is not trusted; undefined where an entry on the way is no address. */
 function walk(
   forwardedFor: string | undefined,

@@ -18,7 +18,7 @@ export interface HeaderRules {
 }
 
 /** Ours alone, on every route, whatever the configured identity headers are called. */
-const RESERVED_PREFIX = "x-latchkey-";
+export const RESERVED_PREFIX = "x-latchkey-";
 
 // RFC 9110 §7.6.1 and the de facto ones; framing towards the upstream is generated, never copied.
 const HOP_BY_HOP = [
@@ -32,6 +32,21 @@ const HOP_BY_HOP = [
   "http2-settings",
   // Answered at this hop (RFC 9110 §10.1.1).
   "expect",
+];
+
+/** Headers no gateway writes, by which a client makes an app serve another path, or skip what it would check. */
+export const APP_OVERRIDES: readonly string[] = [
+  "x-rewrite-url",
+  "x-override-url",
+  "script-name",
+  "path-info",
+  "x-script-name",
+  // What an app's own middleware says to itself: Next.js skips its checks (CVE-2025-29927), Rack hands out
+  // files (CVE-2025-61780). `proxy` is httpoxy (CVE-2016-5385).
+  "x-middleware-subrequest",
+  "x-sendfile-type",
+  "x-accel-mapping",
+  "proxy",
 ];
 
 // Names that change what an app believes of where a request came from or what it asks for. A trusted
@@ -71,22 +86,13 @@ const FORGEABLE = [
   "x-original-url",
   "x-original-uri",
   "x-original-method",
-  "x-rewrite-url",
-  "x-override-url",
   "x-envoy-original-path",
-  "script-name",
-  "path-info",
-  "x-script-name",
-  // What an app's own middleware says to itself: Next.js skips its checks (CVE-2025-29927), Rack hands out
-  // files (CVE-2025-61780). `proxy` is httpoxy (CVE-2016-5385).
-  "x-middleware-subrequest",
-  "x-sendfile-type",
-  "x-accel-mapping",
-  "proxy",
+  ...APP_OVERRIDES,
 ];
 const FORGEABLE_PREFIX = "x-forwarded-";
 
-const METHOD_OVERRIDES = ["x-http-method-override", "x-http-method", "x-method-override"];
+/** Headers that make an app take a request for one of another method. */
+export const METHOD_OVERRIDES: readonly string[] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 const SPECIAL: readonly (readonly [string, HeaderClass])[] = [
   ["connection", "connection"],

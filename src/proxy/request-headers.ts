@@ -112,7 +112,7 @@ const BASIC = /^basic +([A-Za-z0-9+/_-]+=*)$/i;
  * An `Authorization: Basic …` for the app itself is none of ours when keys travel as Bearer. What names no other
  * scheme is: a key whose sender forgot the scheme, or wrote it as one that presents none, such as `Bearer<tab>…`.
  */
-function carriesCredential(name: string, value: string, generation: Generation): boolean {
+export function carriesCredential(name: string, value: string, generation: Generation): boolean {
   const { credentials, keyFormats } = generation.configuration.policy;
   const lower = name.toLowerCase();
   if (holdsKey(value, keyFormats)) return true;

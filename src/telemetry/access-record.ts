@@ -2,6 +2,8 @@ import type { DenialReason } from "../policy/decision.ts";
 
 /** One request as it was decided and as it ended: the single source of its log line and its metrics. */
 export interface AccessRecord {
+  /** Set where a gateway asked the authoriser; what Latchkey itself would have forwarded has none. */
+  readonly via?: "authorizer";
   readonly requestId: string;
   readonly method: string;
   /** Without the query, and with anything that looks like a key taken out. */

@@ -44,6 +44,7 @@ function isOurFault(record: AccessRecord): boolean {
 function toLine(record: AccessRecord) {
   return {
     requestId: record.requestId,
+    via: record.via,
     method: record.method,
     path: record.path,
     route: record.route,

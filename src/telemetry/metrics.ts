@@ -9,6 +9,8 @@ export interface Metrics extends Observer {
   readonly shadowed: (outcome: string, reason: string, route: string) => void;
   readonly shadowUndecided: (cause: string) => void;
   readonly shadowActive: (active: boolean) => void;
+  /** A call to the authoriser by somebody who may not ask. */
+  readonly callRefused: (cause: string) => void;
   readonly watchUpgrades: (read: () => number) => void;
 }
 
@@ -25,13 +27,13 @@ export function createMetrics(version: string): Metrics {
   const requests = new Counter({
     name: "latchkey_requests_total",
     help: "Requests by route, decision, denial reason and status",
-    labelNames: ["route", "decision", "reason", "status"],
+    labelNames: ["route", "decision", "reason", "status", "via"],
     registers,
   });
   const duration = new Histogram({
     name: "latchkey_request_duration_seconds",
     help: "Time from a request's head to the end of its answer",
-    labelNames: ["route"],
+    labelNames: ["route", "via"],
     buckets: DURATION_BUCKETS_SECONDS,
     registers,
   });
@@ -61,6 +63,12 @@ export function createMetrics(version: string): Metrics {
     { version },
     1,
   );
+  const refusedCalls = new Counter({
+    name: "latchkey_authorizer_refused_calls_total",
+    help: "Calls to the authoriser that were not believed, by cause",
+    labelNames: ["cause"],
+    registers,
+  });
   const shadowDecisions = new Counter({
     name: "latchkey_shadow_decisions_total",
     help: "Requests by what the candidate policy would have made of them",
@@ -80,23 +88,24 @@ export function createMetrics(version: string): Metrics {
   });
   // Bound children save the label look-up on the hot path. Routes, reasons and statuses are few.
   const counters = new Map<string, Counter.Internal>();
-  const timers = new Map<string, Histogram.Internal<"route">>();
+  const timers = new Map<string, Histogram.Internal<"route" | "via">>();
   const shadows = new Map<string, Counter.Internal>();
   return {
     registry,
     record: (record) => {
       const labels = toLabels(record);
-      const handle = `${labels.status} ${labels.reason} ${labels.route}`;
+      const handle = `${labels.via} ${labels.status} ${labels.reason} ${labels.route}`;
       let counter = counters.get(handle);
       if (counter === undefined) {
         counter = requests.labels(labels);
         counters.set(handle, counter);
       }
       counter.inc();
-      let timer = timers.get(labels.route);
+      const { route, via } = labels;
+      let timer = timers.get(`${via} ${route}`);
       if (timer === undefined) {
-        timer = duration.labels({ route: labels.route });
-        timers.set(labels.route, timer);
+        timer = duration.labels({ route, via });
+        timers.set(`${via} ${route}`, timer);
       }
       timer.observe(record.durationMs / 1000);
     },
@@ -119,6 +128,7 @@ export function createMetrics(version: string): Metrics {
     },
     shadowUndecided: (cause) => shadowUndecided.inc({ cause }),
     shadowActive: (active) => shadowActive.set(active ? 1 : 0),
+    callRefused: (cause) => refusedCalls.inc({ cause }),
     watchUpgrades: (read) => {
       new Gauge({
         name: "latchkey_upgraded_connections_open",
@@ -138,5 +148,6 @@ function toLabels(record: AccessRecord) {
     decision: record.decision,
     reason: record.reason ?? "",
     status: String(record.status),
+    via: record.via ?? "proxy",
   };
 }

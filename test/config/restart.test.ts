@@ -19,7 +19,12 @@ type Fixed = Pick<Settings, "listen" | "admin">;
 
 const OLD: Fixed = {
   listen: LISTEN,
-  admin: { address: { kind: "tcp", host: "127.0.0.1", port: 9090 }, tokenSha256: undefined, probes: new Map() },
+  admin: {
+    address: { kind: "tcp", host: "127.0.0.1", port: 9090 },
+    tokenSha256: undefined,
+    probes: new Map(),
+    authorizer: undefined,
+  },
 };
 
 const cases: readonly (readonly [name: string, next: Fixed, needed: readonly string[]])[] = [

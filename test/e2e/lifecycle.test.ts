@@ -135,8 +135,10 @@ describe("the built program, over its life", () => {
         expect((await get("/livez")).status).toBe(200);
         expect(await (await get("/readyz")).json()).toMatchObject({ status: "ready" });
         const metrics = await (await get("/metrics")).text();
-        expect(metrics).toContain('latchkey_requests_total{route="* /**",decision="allow",reason="",status="200"} 1');
-        expect(metrics).toContain('reason="key_unknown",status="401"} 1');
+        expect(metrics).toContain(
+          'latchkey_requests_total{route="* /**",decision="allow",reason="",status="200",via="proxy"} 1',
+        );
+        expect(metrics).toContain('reason="key_unknown",status="401",via="proxy"} 1');
         expect((await get("/probe/app")).status).toBe(200);
         expect(upstream.requests.at(-1)?.target).toBe("/healthz");
         expect((await get("/probe/other")).status).toBe(404);
