@@ -49,6 +49,7 @@ function compileListen({ listen }: Main, around: Surroundings, report: Report): 
     trustedProxies: compileTrusted(listen.trustedProxies, report, ["listen", "trustedProxies"]),
     headersTimeoutMs: timeouts.headers,
     requestTimeoutMs: timeouts.request,
+    bodyIdleTimeoutMs: timeouts.body,
     idleTimeoutMs: timeouts.idle,
     maxConnections: listen.maxConnections,
     maxHeaderBytes: listen.maxHeaderBytes,

@@ -43,6 +43,7 @@ const listenFields = z.strictObject({
     .strictObject({
       headers: timer().prefault("10s").describe("Time to send all headers of a request"),
       request: timerOrNone().prefault("0").describe("Time to send a whole request; 0 for no limit"),
+      body: timerOrNone().prefault("60s").describe("Longest silence within a request body; 0 for no limit"),
       idle: timer().prefault("65s").describe("How long an unused connection is kept"),
     })
     .prefault({})

@@ -42,6 +42,8 @@ export interface ListenSettings {
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to the last of its body; 0: no limit. */
   readonly requestTimeoutMs: number;
+  /** The longest silence within a request's body while nothing is answered; 0: no limit. */
+  readonly bodyIdleTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;
   readonly maxHeaderBytes: number;

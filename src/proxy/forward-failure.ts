@@ -1,5 +1,5 @@
 import type { ForwardFailure } from "./forward.ts";
-import { BodyTooLarge } from "./request-body.ts";
+import { BodySilent, BodyTooLarge } from "./request-body.ts";
 
 const FAILURES: ReadonlyMap<string, ForwardFailure> = new Map([
   ["UND_ERR_CONNECT_TIMEOUT", "upstream_timeout"],
@@ -18,6 +18,7 @@ const FAILURES: ReadonlyMap<string, ForwardFailure> = new Map([
 /** What a client is told of an error on the way to the upstream: unknown ones are an answer that was none. */
 export function toFailure(error: Error): ForwardFailure {
   if (error instanceof BodyTooLarge) return "body_too_large";
+  if (error instanceof BodySilent) return "request_timeout";
   return FAILURES.get(codeOf(error)) ?? "upstream_invalid";
 }
 

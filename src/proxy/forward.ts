@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
+import type { Clock } from "./clock.ts";
 import type { BodyFraming, HeaderList } from "./request-headers.ts";
 
 /** One allowed request on its way to the upstream. Without the permit there is no exchange to forward. */
@@ -12,6 +13,9 @@ export interface Exchange {
   readonly headers: HeaderList;
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
+  /** The longest silence within the client's body; 0: no limit. */
+  readonly bodyIdleTimeoutMs: number;
+  readonly clock: Clock;
   /** Lines added to the upstream's response. */
   readonly responseHeaders: readonly string[];
 }
@@ -26,7 +30,7 @@ export type Outcome =
 
 export type ForwardFailure = Extract<
   DenialReason,
-  "upstream_unreachable" | "upstream_invalid" | "upstream_timeout" | "body_too_large" | "overloaded"
+  "upstream_unreachable" | "upstream_invalid" | "upstream_timeout" | "body_too_large" | "request_timeout" | "overloaded"
 >;
 
 /** Sends allowed requests upstream. Implementations: undici. */

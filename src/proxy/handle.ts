@@ -76,8 +76,11 @@ function refuse(turn: HttpTurn, denial: Denial): void {
     ending = "complete";
   });
   response.on("close", () => record(turn, denial, answer.status, ending, ""));
-  respond(answer, request, response, gateway.isDraining() || denial.reason === "request_invalid");
+  respond(answer, request, response, gateway.isDraining() || ENDS_CONNECTION.has(denial.reason));
 }
+
+// What follows on the connection cannot be told from this request, or will not come.
+const ENDS_CONNECTION: ReadonlySet<Denial["reason"]> = new Set(["request_invalid", "request_timeout"]);
 
 /** An allowed request goes to the upstream, unless it is for an operation of Latchkey's own. */
 function answer(turn: HttpTurn, permit: Allowed): void {
@@ -133,6 +136,7 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, headers: Heade
     finish(turn, permit, { kind: "aborted" });
     return;
   }
+  const { listen } = generation.configuration.settings;
   const exchange = {
     permit,
     request,
@@ -141,7 +145,9 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, headers: Heade
     target,
     headers,
     framing,
-    maxBodyBytes: generation.configuration.settings.listen.maxBodyBytes,
+    maxBodyBytes: listen.maxBodyBytes,
+    bodyIdleTimeoutMs: listen.bodyIdleTimeoutMs,
+    clock: gateway.clock,
     responseHeaders: toResponseHeaders(turn, permit),
   };
   const open = permit.principal === undefined ? undefined : watch(turn, permit.principal.key);

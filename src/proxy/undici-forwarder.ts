@@ -95,8 +95,8 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #dispatch(): void {
-    const { request, method, target, headers, framing, maxBodyBytes } = this.#exchange;
-    const body = framing.kind === "none" ? null : new RequestBody(request, maxBodyBytes);
+    const { method, target, headers, framing } = this.#exchange;
+    const body = framing.kind === "none" ? null : new RequestBody(this.#exchange);
     const lines = framing.kind === "length" ? [...headers, "content-length", String(framing.bytes)] : headers;
     try {
       this.#pool.dispatch({ path: target, method, headers: lines, body }, this);

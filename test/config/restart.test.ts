@@ -7,6 +7,7 @@ const LISTEN: ListenSettings = {
   tls: undefined,
   trustedProxies: { address: undefined, scheme: undefined, host: undefined },
   headersTimeoutMs: 10_000,
+  bodyIdleTimeoutMs: 60_000,
   requestTimeoutMs: 0,
   idleTimeoutMs: 60_000,
   maxConnections: 1000,
