@@ -50,7 +50,10 @@ function toNginx({ status, headers, body }: DenialResponse): DenialResponse {
     else lines.push(name, value);
     if (name === "Retry-After") retryAfter = value;
   }
-  if (challenges.length > 0) lines.push("WWW-Authenticate", challenges.join(", "));
+  // Of a 401 nginx hands it on by itself, and would a second time if told to.
+  if (challenges.length > 0) {
+    lines.push(status === 401 ? "WWW-Authenticate" : "X-Auth-Challenge", challenges.join(", "));
+  }
   lines.push("X-Auth-Status", String(status), "X-Auth-Body", toHeaderText(body));
   if (retryAfter !== undefined) lines.push("X-Auth-Retry-After", retryAfter);
   return { status: status === 401 ? status : REFUSED, headers: lines, body };
@@ -62,18 +65,25 @@ function toHeaderText(json: string): string {
 }
 
 /**
- * `x-envoy-auth-headers-to-remove`: names Latchkey did not set, so that no client's copy of them passes, what
- * makes an app take the request for another, and the credential, unless the upstream is to see it.
+ * Identity headers without a value. Answered empty: a gateway that takes over what an answer has would leave a
+ * client's own copy where it has nothing (GHSA-7r4p-vjf4-gxv4), and one that deletes first sees no difference.
+ */
+export function findAbsent(identity: readonly string[], generation: Generation): readonly string[] {
+  const set = new Set(identity.filter((_, index) => index % 2 === 0));
+  return unremovableHeaders(generation).reserved.filter((name) => !set.has(name));
+}
+
+/**
+ * `x-envoy-auth-headers-to-remove`: identity headers without a value, what makes an app take the request for
+ * another, and the credential, unless the upstream is to see it.
  */
 export function toRemovals(
-  answered: readonly string[],
+  absent: readonly string[],
   rawHeaders: readonly string[],
   allowMethodOverride: boolean,
   generation: Generation,
 ): readonly string[] {
-  const set = new Set(answered.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
-  const names = unremovableHeaders(generation).reserved.map((name) => name.toLowerCase());
-  const removed = [...names.filter((name) => !set.has(name)), ...APP_OVERRIDES];
+  const removed = [...absent.map((name) => name.toLowerCase()), ...APP_OVERRIDES];
   if (!allowMethodOverride) removed.push(...METHOD_OVERRIDES);
   if (!generation.configuration.policy.credentials.forward) removed.push(...credentialNames(rawHeaders, generation));
   return ["x-envoy-auth-headers-to-remove", [...new Set(removed)].join(", ")];

@@ -15,7 +15,7 @@ import { findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial, respond } from "../proxy/respond.ts";
 import { decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "../proxy/turn.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
-import { toAllowedAnswer, toDeniedAnswer, toRemovals } from "./authorizer-answer.ts";
+import { findAbsent, toAllowedAnswer, toDeniedAnswer, toRemovals } from "./authorizer-answer.ts";
 import { type Described, describeRequest, isCall } from "./described-request.ts";
 import { isToken } from "./token.ts";
 import { TOKEN_HEADER, unremovableHeaders } from "./unremovable-headers.ts";
@@ -183,10 +183,11 @@ function allow(turn: DescribedTurn, permit: Allowed): void {
 
 function admit(turn: DescribedTurn, permit: Allowed, identity: readonly string[]): void {
   const { described, generation, request } = turn;
+  const absent = findAbsent(identity, generation);
   const removals =
     described.contract === "envoy"
-      ? toRemovals(identity, request.rawHeaders, permit.route.allowMethodOverride, generation)
-      : [];
+      ? toRemovals(absent, request.rawHeaders, permit.route.allowMethodOverride, generation)
+      : absent.flatMap((name) => [name, ""]);
   const answer = toAllowedAnswer([...identity, ...removals, ...toResponseHeaders(turn, permit)]);
   send(turn, permit, answer, answer.status);
 }

@@ -11,7 +11,7 @@ export interface UnremovableHeaders {
   readonly reserved: readonly string[];
 }
 
-/** The one reserved header a call may carry. */
+/** The one reserved header a call may carry, where there is a token. */
 export const TOKEN_HEADER = "x-latchkey-authorizer-token";
 
 const COMPILED = new WeakMap<Generation, UnremovableHeaders>();
@@ -27,11 +27,12 @@ export function unremovableHeaders(generation: Generation): UnremovableHeaders {
 
 function compile({ configuration: { settings } }: Generation): UnremovableHeaders {
   const { headers, assertion } = settings.identity;
+  const hasToken = settings.admin?.authorizer?.tokenSha256 !== undefined;
   const reserved = [...headers.map(({ name }) => name), ...(assertion === undefined ? [] : [assertion.header])];
   const reservedFolds = new Map(reserved.map((name) => [foldHeaderName(name), name]));
   const judge = (name: string): string | undefined => {
     const folded = foldHeaderName(name);
-    if (name.toLowerCase() === TOKEN_HEADER) return undefined;
+    if (hasToken && name.toLowerCase() === TOKEN_HEADER) return undefined;
     if (APP_OVERRIDES.includes(folded)) return `a header by which apps change what they serve, ${folded}`;
     const own = reservedFolds.get(folded);
     if (own !== undefined) return `a reserved header, ${own}`;
