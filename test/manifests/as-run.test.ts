@@ -1,13 +1,20 @@
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROGRAM, type Program, startProgram, startUpstream, type Upstream } from "../e2e/harness.ts";
-import { type Mounted, mount } from "./mounts.ts";
-import { findSidecars } from "./pods.ts";
+import { swapVolume } from "../reload/changes.ts";
+import { issueCertificate, type Mounted, mount } from "./mounts.ts";
+import { findSidecars, type Sidecar } from "./pods.ts";
 import { runNode } from "./run-node.ts";
 import { ROOT } from "./tools.ts";
 
+const sidecars = await findSidecars();
+
 // The built program, in front of an app, with exactly the files that the manifests mount.
-describe.each(await findSidecars())("the program in $name", (sidecar) => {
+describe.each(distinct(sidecars))("the program in %s", (_, sidecar) => {
   let mounted: Mounted;
   let upstream: Upstream;
   let program: Program;
@@ -52,9 +59,23 @@ describe.each(await findSidecars())("the program in $name", (sidecar) => {
   });
 });
 
+test("the program with the certificate of the production overlay takes up a renewed one", async () => {
+  const sidecar = named("Deployment your-app of overlay-production-operators");
+  const [mounted, upstream] = [await mount(sidecar), await startUpstream()];
+  const program = await startProgram(mounted.mainFile, ["--upstream", upstream.url]);
+  const before = await handshake(program.port);
+  expect(before).toBe(await fingerprintIn(mounted.root));
+  await swapVolume(join(mounted.root, "/etc/latchkey-tls"), await issueCertificate());
+  const renewed = await fingerprintIn(mounted.root);
+  expect(renewed).not.toBe(before);
+  await expect.poll(() => handshake(program.port), { timeout: 5_000 }).toBe(renewed);
+  await program.stop();
+  await upstream.close();
+  await mounted.remove();
+});
+
 test("the development overlay's key opens the app, and nothing else does", async () => {
-  const sidecar = (await findSidecars()).find(({ name }) => name.endsWith("overlay-development"));
-  if (sidecar === undefined) throw new Error("there is no development overlay");
+  const sidecar = named("Deployment your-app of overlay-development");
   const [mounted, upstream] = [await mount(sidecar), await startUpstream()];
   const program = await startProgram(mounted.mainFile, ["--upstream", upstream.url]);
   const record = await readFile(`${ROOT}k8s/overlays/development/keys.development.yaml`, "utf8");
@@ -68,3 +89,36 @@ test("the development overlay's key opens the app, and nothing else does", async
   await upstream.close();
   await mounted.remove();
 });
+
+/** One of those for which the program sees the same files and probes: most components change neither. */
+function distinct(all: readonly Sidecar[]): readonly (readonly [name: string, sidecar: Sidecar])[] {
+  const seen = ({ latchkey, apps, beside }: Sidecar): string =>
+    JSON.stringify([
+      [latchkey, ...apps].map((of) => [of.startupProbe, of.livenessProbe, of.readinessProbe, of.lifecycle]),
+      latchkey.volumeMounts,
+      beside
+        .filter(({ kind }) => kind === "ConfigMap" || kind === "Secret")
+        .map(({ data, stringData }) => [data, stringData]),
+    ]);
+  const first = new Map(all.toReversed().map((sidecar) => [seen(sidecar), sidecar]));
+  return [...first.values()].toReversed().map((sidecar) => [sidecar.name, sidecar]);
+}
+
+function named(name: string): Sidecar {
+  const found = sidecars.find((sidecar) => sidecar.name === name);
+  if (found === undefined) throw new Error(`nothing is rendered as ${name}`);
+  return found;
+}
+
+/** The fingerprint of the certificate that a new connection is shown. */
+async function handshake(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256;
+}
+
+async function fingerprintIn(root: string): Promise<string> {
+  return new X509Certificate(await readFile(join(root, "/etc/latchkey-tls/tls.crt"))).fingerprint256;
+}

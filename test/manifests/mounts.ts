@@ -116,7 +116,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** What cert-manager puts in the Secret of a Certificate. */
-async function issueCertificate(): Promise<Files> {
+export async function issueCertificate(): Promise<Files> {
   const folder = await mkdtemp(join(tmpdir(), "latchkey-issue-"));
   const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=your-app";
   await promisify(execFile)("openssl", [...request.split(" "), "-keyout", "tls.key", "-out", "tls.crt"], {

@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 
 const sidecars = await findSidecars();
 
-describe.each(sidecars)("the sidecar in $name", (sidecar) => {
+describe.each(sidecars.map((sidecar) => [sidecar.name, sidecar] as const))("the sidecar in %s", (_, sidecar) => {
   const { spec, latchkey, apps, kind, beside, labels } = sidecar;
   let mounted: Mounted;
 
