@@ -80,6 +80,25 @@ describe("the chart", () => {
     expect(namesOf(parse(stdout), "")).toEqual(propertiesOf(schema, "").filter((name) => name !== ".global"));
   });
 
+  test.each([
+    ["smallest", "smallest-values.yaml", []],
+    ["everything", "everything-values.yaml", []],
+    ["dependency", "smallest-values.yaml", ["--set", "workload=false"]],
+  ])("says what to do next (%s)", async (name, values, options) => {
+    const install = ["install", "orders", CHART, "--dry-run=client", "--namespace", "shop"];
+    const { stdout } = await runTool("helm", [...install, "--values", `${CHART}/ci/${values}`, ...options]);
+    const [, notes] = stdout.split("\nNOTES:\n");
+    await expect(notes).toMatchFileSnapshot(`golden/notes-${name}.txt`);
+  });
+
+  test("has the version of the program, and the consumer and the overlay name that one", async () => {
+    const read = async (file: string): Promise<unknown> => parse(await readFile(ROOT + file, "utf8"));
+    const { version } = z.object({ version: z.string() }).parse(await read("package.json"));
+    expect(await read(`${CHART}/Chart.yaml`)).toMatchObject({ version, appVersion: version });
+    expect(await read("charts/example-consumer/Chart.yaml")).toMatchObject({ dependencies: [{ version }] });
+    expect(await read("k8s/overlays/production/kustomization.yaml")).toMatchObject({ images: [{ newTag: version }] });
+  });
+
   test("replaces pods for what a reload cannot bring into force, and for nothing else", async () => {
     const changes: Readonly<Record<string, string>> = {
       "listen.address": "ports: { http: 8081 }",

@@ -124,6 +124,9 @@ describe.each(sidecars.map((sidecar) => [sidecar.name, sidecar] as const))("the 
     const operations = (await readFile(`${ROOT}docs/operations.md`, "utf8")).replaceAll(/\s+/g, " ");
     const [, limitMiB] = /Set the limit to (\d+) MiB for up to 10,000 keys/.exec(operations) ?? [];
     const [, usedMb] = /(\d+) MB with 10,000/.exec(operations) ?? [];
+    expect([limitMiB, usedMb], "docs/operations.md says what 10,000 keys use, and which limit to set").not.toContain(
+      undefined,
+    );
     const { requests, limits } = latchkey.resources;
     expect(toBytes(limits["memory"])).toBeGreaterThanOrEqual(Number(limitMiB) * MIB);
     expect(toBytes(requests["memory"])).toBeGreaterThanOrEqual(Number(usedMb) * 1_000_000);
