@@ -4,7 +4,7 @@ import { describeDiff, diffPoliciesInSlices } from "../config/policy-diff.ts";
 import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { restartNeeded } from "../config/restart.ts";
 import type { Configuration, Settings } from "../config/settings.ts";
-import { waitForRest } from "../config/wait-for-rest.ts";
+import { loadAtRest } from "../config/wait-for-rest.ts";
 import { watchFiles } from "../config/watcher.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -61,8 +61,8 @@ export function startReloader(
   const store = createPolicyStore<Configuration>({
     load: async () => {
       await copied;
-      const restless = await waitForRest(files, restClock);
-      const loaded = restless === undefined ? await loader.load() : refuseRestless(restless, files);
+      const attempt = await loadAtRest(files, () => loader.load(), restClock);
+      const loaded = attempt.kind === "loaded" ? attempt.loaded : refuseRestless(attempt.path, files);
       // What a refused main file names is watched too: one of those files may be all that is missing.
       files = loaded.kind === "loaded" ? watchedFiles(loaded) : [...new Set([...files, ...loaded.files])];
       watcher.setFiles(files, loaded.digests);
