@@ -1,7 +1,8 @@
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { partsOfUndici, requireHttp } from "./quick-start.ts";
+import { overUndici } from "./over-undici.ts";
+import { requireHttp } from "./quick-start.ts";
 
 // One bundle with every dependency in it: the image needs nothing but Node and dist/, and start-up
 // reads a few files instead of a few hundred. Commands are split off so that `healthcheck` stays quick.
@@ -21,7 +22,7 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: "none",
   metafile: true,
-  plugins: [partsOfUndici, requireHttp],
+  plugins: process.env["LATCHKEY_FORWARDER"] === "undici" ? [requireHttp, overUndici] : [requireHttp],
   // The bundled CommonJS dependencies call require for Node's own modules.
   banner: {
     js: 'import { createRequire as latchkeyRequire } from "node:module"; const require = latchkeyRequire(import.meta.url);',

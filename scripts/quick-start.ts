@@ -12,22 +12,7 @@ export const requireHttp: Plugin = {
       kind === "import-statement" ? { path, namespace: "required" } : undefined,
     );
     onLoad({ filter: /^node:http$/, namespace: "required" }, () => ({
-      contents: `export const { createServer, get, METHODS, STATUS_CODES } = require("node:http");`,
-    }));
-  },
-};
-
-/** Of undici what is used here. Its index loads fetch, WebSocket, caches and mocks too: 20 ms of every start. */
-export const partsOfUndici: Plugin = {
-  name: "parts-of-undici",
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /node_modules\/undici\/index\.js$/ }, () => ({
-      contents: `
-        exports.Client = require("./lib/dispatcher/client");
-        exports.Pool = require("./lib/dispatcher/pool");
-        exports.buildConnector = require("./lib/core/connect");
-        require("./lib/dispatcher/dispatcher").prototype.request = require("./lib/api").request;
-      `,
+      contents: `export const { createServer, get, IncomingMessage, METHODS, STATUS_CODES } = require("node:http");`,
     }));
   },
 };

@@ -10,13 +10,14 @@ import { toForwardTarget } from "../proxy/forward-target.ts";
 import type { Gateway, Settled } from "../proxy/gateway.ts";
 import type { Generation } from "../proxy/generation.ts";
 import { findOperation } from "../proxy/manage.ts";
-import { peerOf } from "../proxy/request-facts.ts";
+import { toPeer } from "../proxy/request-facts.ts";
 import { findRequestId } from "../proxy/request-headers.ts";
-import { renderDenial, respond } from "../proxy/respond.ts";
+import { renderDenial } from "../proxy/respond.ts";
 import { decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "../proxy/turn.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { findAbsent, toAllowedAnswer, toDeniedAnswer, toRemovals } from "./authorizer-answer.ts";
 import { type Described, describeRequest, isCall } from "./described-request.ts";
+import { respond } from "./respond.ts";
 import { isToken } from "./token.ts";
 import { TOKEN_HEADER, unremovableHeaders } from "./unremovable-headers.ts";
 
@@ -29,6 +30,7 @@ export type Authorizer = (request: IncomingMessage, response: ServerResponse) =>
 /** A request that a gateway describes, while it is decided. */
 interface DescribedTurn extends Turn {
   readonly described: Described;
+  readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
 
@@ -47,7 +49,7 @@ export function createAuthorizer(gateway: Gateway, refused: (cause: RefusedCall,
       const generation = marked.current();
       const settings = generation.configuration.settings.admin?.authorizer;
       if (settings === undefined) return false;
-      const peer = peerOf(request.socket);
+      const peer = toPeer(request.socket);
       const cause = findRefusal(request, peer, settings);
       if (cause === undefined) answerCall(request, response, peer, generation, marked);
       else {

@@ -1,4 +1,5 @@
-import { Client } from "undici";
+import { get as getPlain, type RequestOptions } from "node:http";
+import { get as getEncrypted } from "node:https";
 import type { UpstreamSettings } from "../config/settings.ts";
 
 /** Asks one fixed path of the upstream and says with which status it answered; 502 when it did not. */
@@ -9,24 +10,20 @@ const PROBE_TIMEOUT_MS = 5_000;
 
 /** For an app that listens on loopback only, where a kubelet cannot reach it. */
 export function createProber(upstream: UpstreamSettings): Prober {
-  return async (path) => {
-    const client = new Client(upstream.origin, {
-      headersTimeout: PROBE_TIMEOUT_MS,
-      bodyTimeout: PROBE_TIMEOUT_MS,
-      connect: {
-        timeout: PROBE_TIMEOUT_MS,
-        ...(upstream.socketPath === undefined ? {} : { socketPath: upstream.socketPath }),
-        ...(upstream.ca === undefined ? {} : { ca: upstream.ca }),
-      },
+  const { protocol, hostname, port } = new URL(upstream.origin);
+  const get = protocol === "https:" ? getEncrypted : getPlain;
+  const options = {
+    ...(upstream.socketPath === undefined ? { hostname, port } : { socketPath: upstream.socketPath }),
+    ...(upstream.ca === undefined ? {} : { ca: upstream.ca }),
+    agent: false,
+  } satisfies RequestOptions & { readonly ca?: string };
+  return (path) =>
+    new Promise((resolve) => {
+      const request = get({ ...options, path, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }, (response) => {
+        response.on("error", () => resolve(502));
+        response.on("end", () => resolve(response.statusCode ?? 502));
+        response.resume();
+      });
+      request.on("error", () => resolve(502));
     });
-    try {
-      const { statusCode, body } = await client.request({ method: "GET", path });
-      await body.dump();
-      return statusCode;
-    } catch {
-      return 502;
-    } finally {
-      await client.destroy();
-    }
-  };
 }

@@ -8,7 +8,8 @@ import type { Gateway, SlowVerifier } from "../proxy/gateway.ts";
 import { openListener, type TlsMaterial } from "../proxy/listener.ts";
 import type { KeyOperations } from "../proxy/manage.ts";
 import type { ShadowNumbers } from "../proxy/shadow.ts";
-import { createAccessLog, type Log } from "../telemetry/log.ts";
+import { createAccessLog } from "../telemetry/access-log.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Drained, drain } from "./drain.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
@@ -48,7 +49,7 @@ export interface DataPlaneOptions {
 /** Opens the listener in this thread. Rejects with the system's error when the address cannot be had. */
 export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { configuration, clock, metrics } = options;
-  const inForce = putInForce(configuration);
+  const inForce = putInForce(configuration, clock);
   const shadow = createShadowComparer(options);
   let candidate: Policy | undefined;
   const gateway = createGateway(inForce, shadow, options);
@@ -57,6 +58,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     options.tls,
     gateway,
     () => inForce.upstream.upgrade,
+    clock,
   );
   const sweep = startSweep(inForce, clock);
   metrics.watchUpgrades(() => inForce.upgraded.size);
@@ -64,7 +66,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     address: listener.address,
     gateway,
     takeUp: ({ configuration: next }) => {
-      replaceInForce(inForce, next);
+      replaceInForce(inForce, next, clock);
       endUnusable(inForce, clock);
       listener.retune(next.settings.listen);
       shadow.pairUp(next.policy, candidate);

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Configuration, UpstreamSettings } from "../config/settings.ts";
+import type { Clock } from "../proxy/clock.ts";
 import type { Forwarder } from "../proxy/forward.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
 import { createOpenExchanges, type OpenExchanges } from "../proxy/open-exchanges.ts";
-import { createUndiciForwarder } from "../proxy/undici-forwarder.ts";
+import { createSocketForwarder } from "../proxy/socket-forwarder.ts";
 import { createUpgradeForwarder, type UpgradeForwarder } from "../proxy/upgrade.ts";
 
 /** What new requests are answered with; a reload replaces its parts, requests under way keep theirs. */
@@ -22,11 +23,11 @@ export interface UpstreamConnections {
   readonly upgrade: UpgradeForwarder;
 }
 
-export function putInForce(configuration: Configuration): InForce {
+export function putInForce(configuration: Configuration, clock: Clock): InForce {
   const upgraded = new Set<Socket>();
   return {
     generation: createGeneration(configuration),
-    upstream: connectUpstream(configuration.settings.upstream, upgraded),
+    upstream: connectUpstream(configuration.settings.upstream, upgraded, clock),
     draining: false,
     upgraded,
     openExchanges: createOpenExchanges(),
@@ -34,15 +35,18 @@ export function putInForce(configuration: Configuration): InForce {
 }
 
 /** Swaps in a new configuration; connections to the upstream are kept unless what they depend on changed. */
-export function replaceInForce(inForce: InForce, next: Configuration): void {
+export function replaceInForce(inForce: InForce, next: Configuration, clock: Clock): void {
   const previous = inForce.generation.configuration.settings.upstream;
   inForce.generation = createGeneration(next);
   if (isDeepStrictEqual(next.settings.upstream, previous)) return;
   const { forwarder } = inForce.upstream;
-  inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded);
+  inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded, clock);
   void forwarder.close();
 }
 
-function connectUpstream(settings: UpstreamSettings, upgraded: Set<Socket>): UpstreamConnections {
-  return { forwarder: createUndiciForwarder(settings), upgrade: createUpgradeForwarder(settings, upgraded) };
+function connectUpstream(settings: UpstreamSettings, upgraded: Set<Socket>, clock: Clock): UpstreamConnections {
+  return {
+    forwarder: createSocketForwarder(settings, clock),
+    upgrade: createUpgradeForwarder(settings, upgraded),
+  };
 }

@@ -92,7 +92,7 @@ export async function explainRequest(
   const { policy, credential } = presented;
   const generation = createGeneration({ ...configuration, policy });
   const rawHeaders = toRawHeaders(question, credential, policy);
-  const peer: Peer = { address: question.address, encrypted: question.https, inFlight: 0 };
+  const peer: Peer = { address: question.address, encrypted: question.https };
   const origin = findOrigin(peer, rawHeaders, configuration.settings.listen.trustedProxies);
   const facts = {
     method: question.method,
@@ -134,7 +134,7 @@ function toPresented(key: QuestionKey, policy: Policy) {
     case "credential":
       return { policy, credential: key.credential, assumption: "" };
     case "id": {
-      const record = policy.keys.findById(key.id);
+      const record = policy.keys.byId.get(key.id);
       return record === undefined ? undefined : createStandIn(record, policy);
     }
     default:

@@ -8,14 +8,23 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import type { Terminal } from "./terminal.ts";
 
 const STDOUT = 1;
+// A write costs some 20 µs, whatever is in it: a busy process makes one of some twenty requests.
+const LOG_BATCH_BYTES = 8 * 1024;
+// A line of a process with little to do is out before anybody looks for it.
+const LOG_WAIT_MS = 50;
 
 /** Starts serving with this process's clock, log and metrics; says on standard error why it cannot. */
 export async function startProcess(
   terminal: Terminal,
   options: Pick<ServeOptions, "configFile" | "overrides" | "lastGood">,
 ): Promise<ServingProcess | undefined> {
-  // Written in batches while the previous batch is under way; what is left is flushed when the process ends.
-  const destination = pino.destination({ dest: STDOUT, sync: false });
+  // Written by another thread in batches; what is left is flushed when the process ends.
+  const destination = pino.destination({
+    dest: STDOUT,
+    sync: false,
+    minLength: LOG_BATCH_BYTES,
+    periodicFlush: LOG_WAIT_MS,
+  });
   const served = await serve({
     ...options,
     env: terminal.env,

@@ -81,7 +81,7 @@ export function decideVerified(
   if (key.readOnly && !READ_METHODS.has(facts.method)) return deny("key_read_only", known);
   if (!admits(key.networks, facts) || !admits(route.networks, facts)) return deny("address_denied", known);
 
-  const taken = state.buckets.take(demandOf(route, key.id, key.limits), nowMs);
+  const taken = takeFrom(state, demandOf(route, key.id, key.limits), nowMs);
   return conclude(taken, route, principal);
 }
 
@@ -91,11 +91,17 @@ export const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTION
 /** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
   if (!admits(route.networks, facts)) return deny("address_denied", { route });
-  const taken = state.buckets.take(demandOf(route, facts.clientAddress.neighbourhood, NO_LIMITS), nowMs);
+  const taken = takeFrom(state, demandOf(route, facts.clientAddress.neighbourhood, NO_LIMITS), nowMs);
   return conclude(taken, route, undefined);
 }
 
 const NO_LIMITS: readonly Limit[] = [];
+const NOTHING_TAKEN: Taken = { kind: "taken", quotas: [] };
+
+/** Who has no limit has no bucket either: callers of a public route must not fill the table. */
+function takeFrom(state: PolicyState, demand: Demand, nowMs: number): Taken {
+  return demand.limits.length === 0 ? NOTHING_TAKEN : state.buckets.take(demand, nowMs);
+}
 
 /** The key's limits and the route's own, all taken from buckets of the same owner. */
 function demandOf({ limits, cost }: Route, owner: string, keyLimits: readonly Limit[]): Demand {

@@ -5,10 +5,6 @@ import { type Address, type NetworkSet, parseAddress } from "../policy/network.t
 export interface Peer {
   readonly address: Address;
   readonly encrypted: boolean;
-  /** Requests being answered on this connection: while any is, no error may be written between their bytes. */
-  inFlight: number;
-  /** The last request read from it: while it is incomplete, what the parser rejects is the rest of its body. */
-  latest?: { readonly complete: boolean };
 }
 
 /** Who a request is believed to come from and how it reached the first trusted hop. */

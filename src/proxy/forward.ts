@@ -1,21 +1,17 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { BodyFraming } from "../http1/framing.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
-import type { Clock } from "./clock.ts";
-import type { BodyFraming, HeaderList } from "./request-headers.ts";
+import type { ClientExchange } from "./client-exchange.ts";
+import type { HeaderList } from "./request-headers.ts";
 
 /** One allowed request on its way to the upstream. Without the permit there is no exchange to forward. */
 export interface Exchange {
   readonly permit: Allowed;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly client: ClientExchange;
   readonly method: string;
   readonly target: string;
   readonly headers: HeaderList;
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
-  /** The longest silence within the client's body; 0: no limit. */
-  readonly bodyIdleTimeoutMs: number;
-  readonly clock: Clock;
   /** Lines added to the upstream's response. */
   readonly responseHeaders: readonly string[];
 }
@@ -30,10 +26,16 @@ export type Outcome =
 
 export type ForwardFailure = Extract<
   DenialReason,
-  "upstream_unreachable" | "upstream_invalid" | "upstream_timeout" | "body_too_large" | "request_timeout" | "overloaded"
+  | "upstream_unreachable"
+  | "upstream_invalid"
+  | "upstream_timeout"
+  | "body_too_large"
+  | "request_invalid"
+  | "request_timeout"
+  | "overloaded"
 >;
 
-/** Sends allowed requests upstream. Implementations: undici. */
+/** Sends allowed requests upstream. */
 export interface Forwarder {
   readonly forward: (exchange: Exchange, done: (outcome: Outcome) => void) => void;
   /** Lets what is under way finish, then closes the connections. */

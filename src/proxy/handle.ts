@@ -1,36 +1,29 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { BodyFraming } from "../http1/framing.ts";
 import type { Allowed, Denial } from "../policy/decision.ts";
 import type { Key } from "../policy/key.ts";
-import type { AccessRecord } from "../telemetry/access-record.ts";
 import { denyBroken } from "./authorize.ts";
+import type { ClientExchange } from "./client-exchange.ts";
 import type { Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
-import { peerOf } from "./request-facts.ts";
-import { type BodyFraming, buildRequestHeaders, type HeaderList } from "./request-headers.ts";
+import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
-/** A turn that is answered through a response object. */
+/** A turn that is answered over HTTP. */
 interface HttpTurn extends Turn {
-  readonly response: ServerResponse;
+  readonly client: ClientExchange;
 }
 
 /** Answers one request: decides it, then forwards it or refuses it. Every request ends in one record. */
-export function handle(request: IncomingMessage, response: ServerResponse, gateway: Gateway): void {
-  const peer = peerOf(request.socket);
-  peer.inFlight += 1;
-  peer.latest = request;
-  response.on("close", () => {
-    peer.inFlight -= 1;
-  });
+export function handle(client: ClientExchange, gateway: Gateway): void {
   let turn: HttpTurn;
   try {
-    turn = { ...beginTurn(request, gateway), response };
+    turn = { ...beginTurn(client.head, client.peer, gateway), client };
   } catch {
-    respondBare(response);
+    respondBare(client);
     return;
   }
   try {
@@ -55,28 +48,23 @@ function conclude(turn: HttpTurn, decision: Settled): void {
 /** Refuses what broke, as far as the client can still be told. */
 function failClosed(turn: HttpTurn, error: unknown): void {
   try {
-    if (turn.response.headersSent) turn.response.destroy();
-    else refuse(turn, denyBroken(error));
+    refuse(turn, denyBroken(error));
   } catch {
-    respondBare(turn.response);
+    respondBare(turn.client);
   }
 }
 
 function refuse(turn: HttpTurn, denial: Denial): void {
-  const { gateway, generation, request, requestId, response } = turn;
-  if (response.closed || response.headersSent) {
+  const { gateway, generation, requestId, client } = turn;
+  if (client.isOver || client.isBegun) {
     // A head that is out cannot be taken back: two answers to one request would answer the next one too.
-    response.destroy();
+    client.abort();
     record(turn, denial, 0, "aborted", "");
     return;
   }
   const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
-  let ending: AccessRecord["ending"] = "aborted";
-  response.on("finish", () => {
-    ending = "complete";
-  });
-  response.on("close", () => record(turn, denial, answer.status, ending, ""));
-  respond(answer, request, response, gateway.isDraining() || ENDS_CONNECTION.has(denial.reason));
+  respond(answer, client, gateway.isDraining() || ENDS_CONNECTION.has(denial.reason));
+  record(turn, denial, answer.status, "complete", "");
 }
 
 // What follows on the connection cannot be told from this request, or will not come.
@@ -96,7 +84,8 @@ function answer(turn: HttpTurn, permit: Allowed): void {
     refuse(turn, denyAfter(permit, "request_invalid", built.problem));
     return;
   }
-  const { headers, framing } = built;
+  const { headers } = built;
+  const { framing } = turn.client.head;
   const { maxBodyBytes } = settings.listen;
   if (framing.kind === "length" && maxBodyBytes !== undefined && framing.bytes > maxBodyBytes) {
     refuse(turn, denyAfter(permit, "body_too_large"));
@@ -116,14 +105,15 @@ function answer(turn: HttpTurn, permit: Allowed): void {
 }
 
 async function operate(turn: HttpTurn, permit: Allowed, { operation, id, caller }: Operation): Promise<void> {
-  const { gateway, request, response } = turn;
+  const { gateway, client } = turn;
   try {
     const result = await gateway.keyOperations.run(operation, id, caller);
     if (result.kind === "refused") {
       refuse(turn, denyAfter(permit, result.reason, result.detail, result.scopes));
       return;
     }
-    respondDone(result.body, toResponseHeaders(turn, permit), request, response);
+    if (gateway.isDraining()) client.endConnection();
+    respondDone(result.body, toResponseHeaders(turn, permit), client);
     record(turn, permit, 200, "complete", `${operation} ${id}`);
   } catch (error) {
     failClosed(turn, error);
@@ -131,23 +121,20 @@ async function operate(turn: HttpTurn, permit: Allowed, { operation, id, caller 
 }
 
 function forward(turn: HttpTurn, permit: Allowed, target: string, headers: HeaderList, framing: BodyFraming): void {
-  const { gateway, generation, request, response } = turn;
-  if (response.closed) {
+  const { gateway, generation, client } = turn;
+  if (client.isOver) {
     finish(turn, permit, { kind: "aborted" });
     return;
   }
-  const { listen } = generation.configuration.settings;
+  if (gateway.isDraining()) client.endConnection();
   const exchange = {
     permit,
-    request,
-    response,
+    client,
     method: turn.arrival.facts.method,
     target,
     headers,
     framing,
-    maxBodyBytes: listen.maxBodyBytes,
-    bodyIdleTimeoutMs: listen.bodyIdleTimeoutMs,
-    clock: gateway.clock,
+    maxBodyBytes: generation.configuration.settings.listen.maxBodyBytes,
     responseHeaders: toResponseHeaders(turn, permit),
   };
   const open = permit.principal === undefined ? undefined : watch(turn, permit.principal.key);
@@ -170,7 +157,7 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, headers: Heade
 }
 
 /** Registers an exchange, so that it ends when its key may no longer be used. */
-function watch({ gateway, response, startedMs }: HttpTurn, key: Key): OpenExchange & { readonly ended: boolean } {
+function watch({ gateway, client, startedMs }: HttpTurn, key: Key): OpenExchange & { readonly ended: boolean } {
   const open = {
     key,
     startedMs,
@@ -178,7 +165,7 @@ function watch({ gateway, response, startedMs }: HttpTurn, key: Key): OpenExchan
     end: () => {
       open.ended = true;
       // Cutting it off is the only way to tell a client that has its head already.
-      response.destroy();
+      client.abort();
     },
   };
   gateway.openExchanges.add(open);

@@ -1,16 +1,7 @@
 import type { Configuration } from "../config/settings.ts";
 
 /** What becomes of a header a client sent. */
-export type HeaderClass =
-  | "forward"
-  | "drop"
-  | "connection"
-  | "credential"
-  | "host"
-  | "content-length"
-  | "transfer-encoding"
-  | "request-id"
-  | "method-override";
+export type HeaderClass = "forward" | "drop" | "connection" | "credential" | "host" | "request-id" | "method-override";
 
 /** Classifies header names by what the loosest upstream would take them for. */
 export interface HeaderRules {
@@ -22,6 +13,8 @@ export const RESERVED_PREFIX = "x-latchkey-";
 
 // RFC 9110 §7.6.1 and the de facto ones; framing towards the upstream is generated, never copied.
 const HOP_BY_HOP = [
+  "content-length",
+  "transfer-encoding",
   "keep-alive",
   "proxy-connection",
   "proxy-authenticate",
@@ -97,8 +90,6 @@ export const METHOD_OVERRIDES: readonly string[] = ["x-http-method-override", "x
 const SPECIAL: readonly (readonly [string, HeaderClass])[] = [
   ["connection", "connection"],
   ["host", "host"],
-  ["content-length", "content-length"],
-  ["transfer-encoding", "transfer-encoding"],
   ["x-request-id", "request-id"],
 ];
 

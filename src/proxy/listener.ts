@@ -1,15 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
-import { createServer as createTlsServer, Server as TlsServer } from "node:https";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import type { ListenSettings, SocketAddress } from "../config/settings.ts";
 import { type DenialReason, deny } from "../policy/decision.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
+import type { Peer } from "./client-address.ts";
+import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
+import type { Clock, Timer } from "./clock.ts";
 import type { Gateway } from "./gateway.ts";
 import { handle } from "./handle.ts";
-import { peerOf } from "./request-facts.ts";
-import { renderDenial, respondRaw } from "./respond.ts";
-import { isUpgrade, type UpgradeForwarder } from "./upgrade.ts";
+import { toPeer } from "./request-facts.ts";
+import { renderDenial, toRawAnswer } from "./respond.ts";
+import type { UpgradeForwarder } from "./upgrade.ts";
 
 export interface TlsMaterial {
   readonly cert: string;
@@ -36,39 +37,28 @@ export async function openListener(
   tls: TlsMaterial | undefined,
   gateway: Gateway,
   upgrade: () => UpgradeForwarder,
+  clock: Clock,
 ): Promise<Listener> {
-  const options: ServerOptions = {
-    maxHeaderSize: settings.maxHeaderBytes,
-    insecureHTTPParser: false,
-    requireHostHeader: true,
-    // Node looks for connections past their timeouts this often; its default of 30 s would stretch them.
-    connectionsCheckingInterval: 1000,
-    shouldUpgradeCallback: isUpgrade,
+  const connections = new Set<ClientConnection>();
+  let tuned = settings;
+  const host = createHost(() => tuned, gateway, upgrade, connections, clock);
+  const accept = (socket: Socket): void => {
+    connections.add(new ClientConnection(socket, toPeer(socket), host));
   };
+  // A client that ends its side is answered for by the connection, which knows what was under way.
   const server =
-    tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls, minVersion: "TLSv1.2" });
-  const retune = (tuned: ListenSettings): void => {
-    server.headersTimeout = tuned.headersTimeoutMs;
-    server.requestTimeout = tuned.requestTimeoutMs;
-    server.keepAliveTimeout = tuned.idleTimeoutMs;
-    server.maxConnections = tuned.maxConnections;
+    tls === undefined
+      ? createServer({ allowHalfOpen: true }, accept)
+      : createTlsServer({ ...tls, allowHalfOpen: true, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] }, accept);
+  // A handshake that fails is the client's affair; its socket is closed by Node.
+  server.on("tlsClientError", () => {});
+  const retune = (next: ListenSettings): void => {
+    tuned = next;
+    server.maxConnections = next.maxConnections;
   };
   retune(settings);
-  // 0 is no limit: the lines are counted where a surplus is refused instead of dropped unseen.
-  server.maxHeadersCount = 0;
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => handle(request, response, gateway);
-  server.on("request", onRequest);
-  server.on("checkContinue", onRequest);
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    upgrade()(request, socket as Socket, head, gateway),
-  );
-  server.on("connect", (_: IncomingMessage, socket: Duplex) => {
-    // Pipelined behind a request that is being answered: nothing may be written before that answer.
-    if (peerOf(socket as Socket).inFlight > 0) socket.destroy();
-    else refuseRaw("request_invalid", "CONNECT", socket, gateway);
-  });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => onClientError(error, socket, gateway));
   await listenSomewhere(server, settings.address);
+  const sweep = startSweep(connections, clock);
   return {
     address: addressOf(server, settings.address),
     retune,
@@ -76,16 +66,60 @@ export async function openListener(
       if (server instanceof TlsServer) server.setSecureContext(material);
     },
     stop: () => {
-      server.close();
-      server.closeIdleConnections();
+      server.close(() => sweep.cancel());
+      for (const connection of connections) if (connection.isIdle) connection.socket.destroy();
     },
     openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
-    destroy: () => server.closeAllConnections(),
+    destroy: () => {
+      for (const { socket } of connections) socket.destroy();
+    },
   };
 }
 
+function createHost(
+  settings: () => ListenSettings,
+  gateway: Gateway,
+  upgrade: () => UpgradeForwarder,
+  connections: Set<ClientConnection>,
+  clock: Clock,
+): ConnectionHost {
+  let keepAliveMs = Number.NaN;
+  let keepAliveLines = "";
+  return {
+    settings,
+    elapsed: clock.elapsed,
+    httpDate: clock.httpDate,
+    keepAliveLines: () => {
+      const { idleTimeoutMs } = settings();
+      if (idleTimeoutMs !== keepAliveMs) {
+        keepAliveMs = idleTimeoutMs;
+        keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(idleTimeoutMs / 1000)}\r\n`;
+      }
+      return keepAliveLines;
+    },
+    request: (exchange) => handle(exchange, gateway),
+    upgrade: (request) => upgrade()(request, gateway),
+    refusal: (reason, detail, peer) => refuseUnread(reason, detail, peer, gateway),
+    closed: (connection) => void connections.delete(connection),
+  };
+}
+
+// A connection is looked at this often for having taken too long; every timeout may be late by as much.
+const SWEEP_MS = 250;
+
+function startSweep(connections: ReadonlySet<ClientConnection>, clock: Clock): Timer {
+  let timer: Timer | undefined;
+  const sweep = (): void => {
+    const nowMs = clock.elapsed();
+    for (const connection of connections) connection.sweep(nowMs);
+    timer = clock.after(SWEEP_MS, sweep);
+  };
+  sweep();
+  return { cancel: () => timer?.cancel() };
+}
+
 /** On a machine without IPv6, every address means every IPv4 address. */
-async function listenSomewhere(server: Server | TlsServer, address: SocketAddress): Promise<void> {
+async function listenSomewhere(server: Server, address: SocketAddress): Promise<void> {
   try {
     await listen(server, address);
   } catch (error) {
@@ -96,7 +130,7 @@ async function listenSomewhere(server: Server | TlsServer, address: SocketAddres
   }
 }
 
-async function listen(server: Server | TlsServer, address: SocketAddress): Promise<void> {
+async function listen(server: Server, address: SocketAddress): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const listening = () => {
@@ -108,36 +142,13 @@ async function listen(server: Server | TlsServer, address: SocketAddress): Promi
   });
 }
 
-function addressOf(server: Server | TlsServer, asked: SocketAddress): SocketAddress {
+function addressOf(server: Server, asked: SocketAddress): SocketAddress {
   const bound = server.address();
   return typeof bound === "object" && bound !== null && asked.kind === "tcp" ? { ...asked, port: bound.port } : asked;
 }
 
-const PARSE_FAILURES: ReadonlyMap<string, DenialReason> = new Map([
-  ["HPE_HEADER_OVERFLOW", "headers_too_large"],
-  ["HPE_CHUNK_EXTENSIONS_OVERFLOW", "headers_too_large"],
-  ["ERR_HTTP_REQUEST_TIMEOUT", "request_timeout"],
-]);
-
-/** Bytes that are no request get one answer and the end of the connection; what followed them is never read. */
-function onClientError(error: NodeJS.ErrnoException, socket: Duplex, gateway: Gateway): void {
-  const { inFlight, latest } = peerOf(socket as Socket);
-  // An answer to an earlier request may be half written, or this be the rest of a body that was answered
-  // before it came: a second answer would be taken for that of the next request.
-  if (inFlight > 0 || latest?.complete === false || !socket.writable || error.code === "ECONNRESET") socket.destroy();
-  else refuseRaw(PARSE_FAILURES.get(error.code ?? "") ?? "request_invalid", error.message, socket, gateway);
-}
-
-function refuseRaw(reason: DenialReason, detail: string, socket: Duplex, gateway: Gateway): void {
-  try {
-    refuseUnread(reason, detail, socket, gateway);
-  } catch {
-    // Whatever broke, the connection ends: half an answer, or none, but nothing more is read from it.
-    (socket as Socket).destroySoon();
-  }
-}
-
-function refuseUnread(reason: DenialReason, detail: string, socket: Duplex, gateway: Gateway): void {
+/** The answer to what is no request, and its record. */
+function refuseUnread(reason: DenialReason, detail: string, peer: Peer, gateway: Gateway): string {
   const generation = gateway.current();
   const requestId = gateway.createRequestId();
   const answer = renderDenial(deny(reason, { detail }), requestId, generation, gateway.clock.now());
@@ -148,7 +159,7 @@ function refuseUnread(reason: DenialReason, detail: string, socket: Duplex, gate
     route: undefined,
     keyId: undefined,
     tenant: undefined,
-    clientAddress: peerOf(socket as Socket).address.text,
+    clientAddress: peer.address.text,
     decision: "deny",
     reason,
     detail,
@@ -157,6 +168,10 @@ function refuseUnread(reason: DenialReason, detail: string, socket: Duplex, gate
     durationMs: 0,
     revision: generation.configuration.policy.revision,
   };
-  respondRaw(answer, socket);
-  gateway.observer.record(record);
+  try {
+    gateway.observer.record(record);
+  } catch {
+    // There is nobody left to tell.
+  }
+  return toRawAnswer(answer);
 }

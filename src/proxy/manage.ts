@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { KeyOperation } from "../config/settings.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
 import type { Key } from "../policy/key.ts";
+import type { ClientExchange } from "./client-exchange.ts";
 
 /** Changes keys where they are kept. Resolves when the change is in force. */
 export interface KeyOperations {
@@ -44,14 +44,12 @@ export function findOperation(
 export function respondDone(
   body: Readonly<Record<string, string>>,
   added: readonly string[],
-  request: IncomingMessage,
-  response: ServerResponse,
+  exchange: ClientExchange,
 ): void {
   const text = JSON.stringify(body);
-  response.writeHead(200, [
+  const lines = [
     ...["Content-Type", "application/json; charset=utf-8", "Content-Length", String(Buffer.byteLength(text))],
     ...["Cache-Control", "no-store", ...added],
-  ]);
-  response.end(text);
-  request.resume();
+  ];
+  exchange.answer(200, "OK", lines, text);
 }

@@ -6,14 +6,8 @@ import type { Generation } from "./generation.ts";
 /** The header lines the upstream receives, flat: name, value, name, value … */
 export type HeaderList = string[];
 
-/** How the client framed its body; the upstream's framing is made anew from it. */
-export type BodyFraming =
-  | { readonly kind: "none" }
-  | { readonly kind: "length"; readonly bytes: number }
-  | { readonly kind: "chunked" };
-
 export type BuiltHeaders =
-  | { readonly kind: "built"; readonly headers: HeaderList; readonly framing: BodyFraming }
+  | { readonly kind: "built"; readonly headers: HeaderList }
   | { readonly kind: "invalid"; readonly problem: string };
 
 // Nominating these in `Connection` asks for what happens anyway.
@@ -36,7 +30,6 @@ export function buildRequestHeaders(
   const { policy, settings } = generation.configuration;
   let headers: HeaderList = [];
   let host: string | undefined;
-  let framing: BodyFraming = { kind: "none" };
   let nominated: Set<string> | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
@@ -59,17 +52,6 @@ export function buildRequestHeaders(
         if (!HOST.test(value)) return { kind: "invalid", problem: "the Host field is no authority (RFC 9112 §3.2)" };
         host = value;
         break;
-      case "content-length":
-        if (framing.kind !== "none") return { kind: "invalid", problem: "the body is framed twice" };
-        if (!/^\d{1,15}$/.test(value)) return { kind: "invalid", problem: "the Content-Length is no number" };
-        framing = { kind: "length", bytes: Number(value) };
-        break;
-      case "transfer-encoding":
-        // RFC 9112 §6.1: a message with both, or with any coding but chunked alone, is not forwarded.
-        if (framing.kind !== "none") return { kind: "invalid", problem: "the body is framed twice" };
-        if (value.toLowerCase() !== "chunked") return { kind: "invalid", problem: "an unsupported transfer coding" };
-        framing = { kind: "chunked" };
-        break;
       case "method-override":
         if (permit.route.allowMethodOverride) headers.push(name, value);
         break;
@@ -80,7 +62,7 @@ export function buildRequestHeaders(
   addForwarding(headers, origin, peer, host);
   headers.push("x-request-id", requestId);
   if (permit.principal !== undefined) headers.push(...generation.identityHeaders(permit.principal));
-  return { kind: "built", headers, framing };
+  return { kind: "built", headers };
 }
 
 function nominate(value: string, nominated: Set<string> | undefined): Set<string> | undefined {

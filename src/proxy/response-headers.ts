@@ -1,7 +1,4 @@
-/** An upstream's response head, ready for the client: hop-by-hop fields gone, ours added. */
-export type BuiltResponseHead =
-  | { readonly kind: "built"; readonly headers: string[]; readonly contentLength: number | undefined }
-  | { readonly kind: "invalid"; readonly problem: string };
+import { type FieldLines, lowerFieldName } from "../http1/fields.ts";
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -15,39 +12,23 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Builds the client's header lines from the upstream's. Framing is the listener's own: a length is
- * passed on only when there is exactly one valid one.
+ * Builds the client's header lines from the upstream's: hop-by-hop fields gone, ours added. Of the framing only a
+ * length is passed on; the rest is the listener's own.
  */
-export function buildResponseHeaders(
-  status: number,
-  upstreamLines: readonly (string | Buffer)[],
-  added: readonly string[],
-): BuiltResponseHead {
+export function buildResponseHeaders(status: number, lines: FieldLines, added: readonly string[]): string[] {
   const headers: string[] = [];
-  let contentLength: number | undefined;
-  let isCoded = false;
   let nominated: Set<string> | undefined;
   let hasLegacyLimits = false;
-  for (let index = 0; index < upstreamLines.length; index += 2) {
-    const name = toText(upstreamLines[index]);
-    const value = toText(upstreamLines[index + 1]);
-    const lower = name.toLowerCase();
+  for (let index = 0; index < lines.length; index += 2) {
+    const name = lines[index] ?? "";
+    const value = lines[index + 1] ?? "";
+    const lower = lowerFieldName(name) ?? name;
     if (lower === "connection") {
       nominated ??= new Set();
       for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
     } else if (lower === "content-length") {
-      if (!/^\d{1,15}$/.test(value) || contentLength !== undefined) {
-        return { kind: "invalid", problem: "the upstream's Content-Length is not one number" };
-      }
-      contentLength = Number(value);
       // RFC 9110 §8.6: none in a 204, where a client may wait for the bytes it announces.
       if (status !== 204) headers.push(name, value);
-    } else if (lower === "transfer-encoding") {
-      // Another coding, or chunked twice, is still on the body that is passed on without this field.
-      if (isCoded || value.toLowerCase() !== "chunked") {
-        return { kind: "invalid", problem: "the upstream's transfer coding is not chunked alone" };
-      }
-      isCoded = true;
     } else if (!HOP_BY_HOP.has(lower)) {
       hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
       headers.push(name, value);
@@ -55,7 +36,7 @@ export function buildResponseHeaders(
   }
   const kept = nominated === undefined ? headers : withoutNominated(headers, nominated);
   addOurs(kept, added, hasLegacyLimits);
-  return { kind: "built", headers: kept, contentLength };
+  return kept;
 }
 
 // RFC 9110 §6.5.1: framing, routing, control data and cookies may not come after the body.
@@ -75,17 +56,8 @@ const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
 ]);
 
 /** The upstream's trailers without those that may not be any. */
-export function buildResponseTrailers(upstreamLines: readonly (string | Buffer)[]): [string, string][] {
-  const trailers: [string, string][] = [];
-  for (let index = 0; index < upstreamLines.length; index += 2) {
-    const name = toText(upstreamLines[index]);
-    if (!NOT_IN_TRAILERS.has(name.toLowerCase())) trailers.push([name, toText(upstreamLines[index + 1])]);
-  }
-  return trailers;
-}
-
-function toText(part: string | Buffer | undefined): string {
-  return typeof part === "string" ? part : (part?.toString("latin1") ?? "");
+export function buildResponseTrailers(lines: FieldLines): FieldLines {
+  return lines.filter((_, index) => !NOT_IN_TRAILERS.has((lines[index - (index % 2)] ?? "").toLowerCase()));
 }
 
 function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {

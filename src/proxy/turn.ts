@@ -1,8 +1,9 @@
-import type { IncomingMessage } from "node:http";
+import type { RequestHead } from "../http1/request-head.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { authorize, holdBackMs } from "./authorize.ts";
+import type { Peer } from "./client-address.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import type { Generation } from "./generation.ts";
 import { toLimitHeaders } from "./limit-headers.ts";
@@ -14,21 +15,18 @@ export interface Turn {
   readonly gateway: Gateway;
   /** The generation the request began with and ends with, whatever is reloaded meanwhile. */
   readonly generation: Generation;
-  readonly request: IncomingMessage;
   readonly arrival: Arrival;
   readonly requestId: string;
   readonly startedMs: number;
 }
 
-export function beginTurn(request: IncomingMessage, gateway: Gateway): Turn {
+export function beginTurn(head: RequestHead, peer: Peer, gateway: Gateway): Turn {
   const generation = gateway.current();
   return {
     gateway,
     generation,
-    request,
-    arrival: readArrival(request, generation),
-    requestId:
-      findRequestId(request.rawHeaders, generation.configuration.policy.keyFormats) ?? gateway.createRequestId(),
+    arrival: readArrival(head, peer, generation),
+    requestId: findRequestId(head.rawHeaders, generation.configuration.policy.keyFormats) ?? gateway.createRequestId(),
     startedMs: gateway.clock.elapsed(),
   };
 }
@@ -36,7 +34,7 @@ export function beginTurn(request: IncomingMessage, gateway: Gateway): Turn {
 /** Decides a request; a refused credential may be held back so that its cost cannot be told. */
 export function decideTurn(turn: Turn): Settled | Promise<Settled> {
   const { policy, settings } = turn.generation.configuration;
-  const problem = findRequestProblem(turn.request, settings.listen.maxHeaders);
+  const problem = findRequestProblem(turn.arrival.facts, settings.listen.maxHeaders);
   if (problem !== undefined) return deny(problem.reason, { detail: problem.detail });
   const decision = authorize(turn.arrival.facts, policy, turn.gateway);
   return decision instanceof Promise ? decision.then((settled) => follow(turn, settled)) : follow(turn, decision);
@@ -78,8 +76,7 @@ export function findAssertion(turn: Turn, permit: Allowed): readonly string[] | 
 export function toResponseHeaders(turn: Turn, permit: Allowed): readonly string[] {
   const { gateway, generation, requestId } = turn;
   const limits = toLimitHeaders(permit.quotas, generation.configuration.settings.limitHeaders, gateway.clock.now());
-  const closing = gateway.isDraining() ? ["Connection", "close"] : [];
-  return [...limits, "X-Request-Id", requestId, ...closing];
+  return [...limits, "X-Request-Id", requestId];
 }
 
 /** A refusal after an allowed decision, with what is still known. */

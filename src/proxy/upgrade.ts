@@ -1,27 +1,38 @@
-import type { ClientRequest, IncomingMessage } from "node:http";
+import { type ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { createProxyServer, type ProxyServer } from "http-proxy-3";
 import type { UpstreamSettings } from "../config/settings.ts";
+import type { RequestHead } from "../http1/request-head.ts";
+import { readFraming } from "../http1/response-head.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { denyBroken } from "./authorize.ts";
+import type { Peer } from "./client-address.ts";
 import { describe, toFailure } from "./forward-failure.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
-import { peerOf } from "./request-facts.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
-import { renderDenial, respondRaw } from "./respond.ts";
+import { renderDenial, toRawAnswer } from "./respond.ts";
 import { buildResponseHeaders } from "./response-headers.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
+/** A request to switch protocols, and the connection it came on. */
+export interface UpgradeRequest {
+  readonly head: RequestHead;
+  readonly peer: Peer;
+  readonly socket: Socket;
+  /** What the client sent behind its request, before it could know the answer. */
+  readonly rest: Buffer;
+}
+
 /** Passes upgraded connections through, decided like any other request. */
-export type UpgradeForwarder = (request: IncomingMessage, socket: Socket, head: Buffer, gateway: Gateway) => void;
+export type UpgradeForwarder = (request: UpgradeRequest, gateway: Gateway) => void;
 
 /** A turn that has only a socket to answer on, and may hand it over to the upstream. */
 interface UpgradeTurn extends Turn {
+  readonly head: RequestHead;
   readonly socket: Socket;
-  /** What the client sent behind its request, before it could know the answer. */
-  readonly head: Buffer;
+  readonly rest: Buffer;
   readonly proxy: ProxyServer;
 }
 
@@ -32,23 +43,21 @@ const CLOSE_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xf0]);
 const CLOSE_WAIT_MS = 10_000;
 
 /** Whether a request may become another protocol. Others, such as h2c, are answered as plain HTTP/1.1. */
-export function isUpgrade(request: IncomingMessage): boolean {
+export function isUpgrade({ version, method, upgrade }: RequestHead): boolean {
   // RFC 9110 §7.8: one in HTTP/1.0 is ignored.
-  return (
-    request.httpVersion === "1.1" && request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket"
-  );
+  return version === "1.1" && method === "GET" && upgrade === "websocket";
 }
 
 /** `open` holds every socket from its upgrade request to its close, so that a drain can end them. */
 export function createUpgradeForwarder(settings: UpstreamSettings, open: Set<Socket>): UpgradeForwarder {
   const proxy = createProxyServer({ target: toTarget(settings), ignorePath: true, prependPath: false });
-  return (request, socket, head, gateway) => {
+  return ({ head, peer, socket, rest }, gateway) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     // A reset is reported by "close" as well; unheard it would end the process.
     socket.on("error", () => {});
     try {
-      begin({ ...beginTurn(request, gateway), socket, head, proxy });
+      begin({ ...beginTurn(head, peer, gateway), head, socket, rest, proxy });
     } catch {
       socket.destroy();
     }
@@ -56,13 +65,7 @@ export function createUpgradeForwarder(settings: UpstreamSettings, open: Set<Soc
 }
 
 function begin(turn: UpgradeTurn): void {
-  const { gateway, socket } = turn;
-  if (peerOf(socket).inFlight > 0) {
-    // Pipelined behind a request that is being answered: what is written now would be taken for that answer.
-    socket.destroy();
-    record(turn, deny("request_invalid", { detail: "an upgrade behind another request" }), 0, "aborted", "");
-    return;
-  }
+  const { gateway } = turn;
   try {
     const decision = gateway.isDraining() ? deny("draining") : decideTurn(turn);
     if (decision instanceof Promise) {
@@ -105,7 +108,9 @@ function failClosed(turn: UpgradeTurn, error: unknown): void {
 function refuse(turn: UpgradeTurn, denial: Denial): void {
   const { gateway, generation, requestId, socket } = turn;
   const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
-  respondRaw(answer, socket);
+  socket.end(toRawAnswer(answer), "latin1");
+  // Unread, what else the client sends would hide its own end.
+  socket.resume();
   record(turn, denial, answer.status, "complete", "");
 }
 
@@ -113,8 +118,8 @@ function answer(turn: UpgradeTurn, permit: Allowed): void {
   const { generation, requestId } = turn;
   const { facts, origin, peer } = turn.arrival;
   const built = buildRequestHeaders(facts.rawHeaders, permit, origin, peer, requestId, generation);
-  if (built.kind === "invalid" || built.framing.kind !== "none") {
-    // Node does not parse a body here: its bytes would travel as the first of the other protocol.
+  if (built.kind === "invalid" || turn.head.framing.kind !== "none") {
+    // No body is read here: its bytes would travel as the first of the other protocol.
     const problem = built.kind === "invalid" ? built.problem : "an upgrade with a body";
     refuse(turn, denyAfter(permit, "request_invalid", problem));
     return;
@@ -131,9 +136,9 @@ function answer(turn: UpgradeTurn, permit: Allowed): void {
 }
 
 function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: HeaderList): void {
-  const { request, socket, head, proxy } = turn;
+  const { socket, rest, proxy } = turn;
   const writtenBefore = socket.bytesWritten;
-  request.headers = toHeaderObject(headers);
+  const request = toIncomingMessage(turn, headers);
   const onRequest = (outgoing: ClientRequest): void => {
     try {
       prepare(turn, permit, outgoing, target);
@@ -146,7 +151,7 @@ function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: Hea
   // `ws` makes its request, and so emits this, before it returns; if it throws, the next one must not get ours.
   proxy.once("proxyReqWs", onRequest);
   try {
-    proxy.ws(request, socket, head, {}, (error) => {
+    proxy.ws(request, socket, rest, {}, (error) => {
       if (socket.bytesWritten > writtenBefore) return;
       if (socket.destroyed) record(turn, permit, 0, "aborted", "the client went away");
       else failOver(turn, permit, error);
@@ -237,13 +242,14 @@ function open(
 function relayRefusal(turn: UpgradeTurn, permit: Allowed, answer: IncomingMessage): void {
   const { socket } = turn;
   const status = answer.statusCode ?? 0;
-  const head = buildResponseHeaders(status, answer.rawHeaders, toResponseHeaders(turn, permit));
-  if (head.kind === "built") answer.headers = toAnswerHeaders(head.headers);
-  else socket.destroy();
+  const framing = readFraming(answer.rawHeaders, true);
+  const problem = typeof framing === "string" ? framing : undefined;
+  if (problem !== undefined) socket.destroy();
+  answer.headers = toAnswerHeaders(buildResponseHeaders(status, answer.rawHeaders, toResponseHeaders(turn, permit)));
   answer.once("close", () => {
     if (!answer.complete) socket.destroy();
-    const detail = head.kind === "invalid" ? head.problem : "the upstream refused the upgrade";
-    record(turn, permit, status, answer.complete && head.kind === "built" ? "complete" : "truncated", detail);
+    const ending = answer.complete && problem === undefined ? "complete" : "truncated";
+    record(turn, permit, status, ending, problem ?? "the upstream refused the upgrade");
   });
 }
 
@@ -268,6 +274,16 @@ function readToEnd({ gateway, socket }: UpgradeTurn, upstream: Socket): void {
   socket.resume();
   const deadline = gateway.clock.after(CLOSE_WAIT_MS, () => socket.destroy());
   socket.once("close", () => deadline.cancel());
+}
+
+/** The request as the library that passes it through takes one: with our headers, and none of the client's. */
+function toIncomingMessage({ head, socket }: UpgradeTurn, headers: HeaderList): IncomingMessage {
+  const message = new IncomingMessage(socket);
+  message.method = head.method;
+  message.url = head.target;
+  message.httpVersion = head.version;
+  message.headers = toHeaderObject(headers);
+  return message;
 }
 
 function toHeaderObject(headers: readonly string[]): Record<string, string> {

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { systemClock } from "../../../src/app/clock.ts";
 import type { LoadResult } from "../../../src/config/load.ts";
 import { parseConfiguration } from "../../../src/config/load.ts";
@@ -7,7 +8,7 @@ import type { Gateway } from "../../../src/proxy/gateway.ts";
 import { createGeneration, type Generation } from "../../../src/proxy/generation.ts";
 import { type Listener, openListener } from "../../../src/proxy/listener.ts";
 import { createOpenExchanges } from "../../../src/proxy/open-exchanges.ts";
-import { createUndiciForwarder } from "../../../src/proxy/undici-forwarder.ts";
+import { createSocketForwarder } from "../../../src/proxy/socket-forwarder.ts";
 import { createUpgradeForwarder } from "../../../src/proxy/upgrade.ts";
 import type { Folder } from "../../e2e/harness.ts";
 
@@ -27,8 +28,8 @@ export async function loadGeneration(folder: Folder, text: string): Promise<Gene
 /** Opens the data plane of a generation; `breakPart` may put a faulty part in the place of a good one. */
 export async function openPlane(generation: Generation, breakPart: (gateway: Gateway) => Gateway): Promise<Plane> {
   const { listen, upstream } = generation.configuration.settings;
-  const forwarder = createUndiciForwarder(upstream);
-  const upgraded = new Set<Parameters<ReturnType<typeof createUpgradeForwarder>>[1]>();
+  const forwarder = createSocketForwarder(upstream, systemClock);
+  const upgraded = new Set<Socket>();
   const upgrade = createUpgradeForwarder(upstream, upgraded);
   const gateway = breakPart({
     current: () => generation,
@@ -44,7 +45,7 @@ export async function openPlane(generation: Generation, breakPart: (gateway: Gat
     createRequestId: () => "id-of-the-test",
   });
   const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-  const listener: Listener = await openListener({ ...listen, address }, undefined, gateway, () => upgrade);
+  const listener: Listener = await openListener({ ...listen, address }, undefined, gateway, () => upgrade, systemClock);
   return {
     port: listener.address.kind === "tcp" ? listener.address.port : 0,
     close: async () => {

@@ -402,7 +402,7 @@ const EXPECTATIONS: readonly Case[] = [
   {
     name: "an unknown expectation is refused",
     send: post("/any/{tag}", ["Content-Length: 5", "Expect: 200-maybe"], "abcde"),
-    answers: [417],
+    answers: [400],
     upstream: "never",
   },
   {

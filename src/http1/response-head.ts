@@ -1,0 +1,89 @@
+import { type FieldLines, isFieldValue, lowerFieldName, parseFieldLines } from "./fields.ts";
+import { isChunkedAlone, parseContentLength } from "./framing.ts";
+
+/** The head of a response, taken apart, with what it says of its body and of its connection. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly lines: FieldLines;
+  /** What its fields say; HEAD, 1xx, 204 and 304 have no body whatever they say. */
+  readonly framing: { readonly kind: "close" | "chunked" } | { readonly kind: "length"; readonly bytes: number };
+  /** Whether the connection may carry another message after this one. */
+  readonly persistent: boolean;
+  /** Seconds the other side keeps an idle connection, where it says so. */
+  readonly keepAliveSeconds: number | undefined;
+}
+
+export type ParsedResponseHead =
+  | { readonly kind: "head"; readonly head: ResponseHead }
+  | { readonly kind: "malformed"; readonly problem: string };
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
+
+const CLOSE = { kind: "close" } as const;
+const CHUNKED = { kind: "chunked" } as const;
+
+/** Parses a response head: latin1 text up to and with the CRLF of its last line, without the empty line. */
+export function parseResponseHead(text: string): ParsedResponseHead {
+  const lineEnd = text.indexOf("\r\n");
+  const [, minor, status, reason = ""] = STATUS_LINE.exec(text.slice(0, lineEnd)) ?? [];
+  if (status === undefined || !isFieldValue(reason)) return malformed("the status line is not HTTP/1.1 200 reason");
+  const lines = parseFieldLines(text, lineEnd + 2, text.length);
+  if (typeof lines === "string") return malformed(lines);
+  const framing = readFraming(lines, minor === "1");
+  if (typeof framing === "string") return malformed(framing);
+  let persistent = minor === "1";
+  let keepAliveSeconds: number | undefined;
+  for (let index = 0; index < lines.length; index += 2) {
+    const value = lines[index + 1] ?? "";
+    switch (lowerFieldName(lines[index] ?? "")) {
+      case "connection":
+        // In doubt it is not used again, which costs a handshake and no more.
+        persistent &&= !value.toLowerCase().includes("close");
+        break;
+      case "keep-alive":
+        keepAliveSeconds = readTimeout(value);
+        break;
+    }
+  }
+  return {
+    kind: "head",
+    head: { status: Number(status), reason, lines, framing, persistent, keepAliveSeconds },
+  };
+}
+
+/**
+ * What a response's fields say of its body, or the problem as text: two lengths, a length beside a coding, any coding
+ * but chunked. Two readers could end such a body in two places (RFC 9112 §6.3).
+ */
+export function readFraming(lines: FieldLines, knowsChunks: boolean): ResponseHead["framing"] | string {
+  let framing: ResponseHead["framing"] = CLOSE;
+  for (let index = 0; index < lines.length; index += 2) {
+    const value = lines[index + 1] ?? "";
+    switch (lowerFieldName(lines[index] ?? "")) {
+      case "content-length": {
+        const bytes = parseContentLength(value);
+        if (bytes === undefined || framing.kind !== "close") return "the Content-Length is not one number";
+        framing = { kind: "length", bytes };
+        break;
+      }
+      case "transfer-encoding":
+        // In HTTP/1.0 its framing is faulty, whatever the coding (RFC 9112 §6.1).
+        if (framing.kind !== "close" || !knowsChunks || !isChunkedAlone(value)) {
+          return "the transfer coding is not chunked alone";
+        }
+        framing = CHUNKED;
+        break;
+    }
+  }
+  return framing;
+}
+
+function readTimeout(value: string): number | undefined {
+  const [, seconds] = /(?:^|[\s,;])timeout=(\d{1,6})(?:$|[\s,;])/i.exec(value) ?? [];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+function malformed(problem: string): ParsedResponseHead {
+  return { kind: "malformed", problem };
+}

@@ -1,0 +1,424 @@
+import type { Socket } from "node:net";
+import type { ListenSettings } from "../config/settings.ts";
+import { ChunkedDecoder } from "../http1/chunked-decoder.ts";
+import { parseRequestHead, type RequestHead } from "../http1/request-head.ts";
+import type { DenialReason } from "../policy/decision.ts";
+import type { Peer } from "./client-address.ts";
+import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
+import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
+import { isUpgrade, type UpgradeRequest } from "./upgrade.ts";
+
+/** What a connection asks of the listener it belongs to. */
+export interface ConnectionHost {
+  readonly settings: () => ListenSettings;
+  /** Milliseconds that only ever grow. */
+  readonly elapsed: () => number;
+  /** For the Date field of answers that have none. */
+  readonly httpDate: () => string;
+  /** The Connection lines of an answer after which the connection lives on. */
+  readonly keepAliveLines: () => string;
+  readonly request: (exchange: ClientExchange) => void;
+  /** A request to switch protocols: the socket is handed over, with what came behind the head. */
+  readonly upgrade: (request: UpgradeRequest) => void;
+  /** The bytes that answer what is no request; the connection ends with them. */
+  readonly refusal: (reason: DenialReason, detail: string, peer: Peer) => string;
+  readonly closed: (connection: ClientConnection) => void;
+}
+
+/**
+ * - `head`: the next request, or a part of its head, is awaited
+ * - `body`: a request is being answered, and bytes are its body's
+ * - `answer`: a request has come whole and is being answered; bytes are those of the next
+ * - `closing`: everything was said; bytes are read and forgotten until the client has read it
+ */
+type State = "head" | "body" | "answer" | "closing";
+
+// What a client may send ahead of its answer before it has to wait.
+const MAX_UNREAD_BYTES = 64 * 1024;
+// A client that is refused may still be sending. Small remainders are read so that the refusal arrives and the
+// connection lives on; past this the connection is cut.
+const MAX_DISCARDED_BYTES = 1024 * 1024;
+// For the client to read the last answer and end its side; a reset would destroy what it has not read yet.
+const CLOSING_MS = 2_000;
+// RFC 9112 §2.2: "at least one" empty line before a request is to be ignored.
+const MAX_EMPTY_LINES = 8;
+const NOTHING = Buffer.alloc(0);
+
+/** One client connection: reads its requests one after the other and gives each to the host. */
+export class ClientConnection implements ExchangeConnection {
+  readonly socket: Socket;
+  readonly peer: Peer;
+  readonly httpDate: () => string;
+  readonly keepAliveLines: () => string;
+  readonly #host: ConnectionHost;
+  #state: State = "head";
+  #unread: Buffer | undefined;
+  /** The part of a head that has come; latin1. */
+  #partial = "";
+  #exchange: HttpExchange | undefined;
+  #sink: BodySink | undefined;
+  #decoder: ChunkedDecoder | undefined;
+  #bodyLeft = 0;
+  #bodyBytes = 0;
+  #maxBodyBytes = Number.POSITIVE_INFINITY;
+  #bodyPaused = false;
+  #working = false;
+  /** When the state it is in has lasted too long. */
+  #deadlineMs: number;
+  #requestDeadlineMs = Number.POSITIVE_INFINITY;
+
+  constructor(socket: Socket, peer: Peer, host: ConnectionHost) {
+    this.socket = socket;
+    this.peer = peer;
+    this.#host = host;
+    this.httpDate = host.httpDate;
+    this.keepAliveLines = host.keepAliveLines;
+    this.#deadlineMs = host.elapsed() + host.settings().headersTimeoutMs;
+    socket.setNoDelay(true);
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("close", this.#onClose);
+    // Reported by "close" as well; unheard it would end the process.
+    socket.on("error", ignore);
+  }
+
+  /** Whether it waits for a request of which nothing has come. */
+  get isIdle(): boolean {
+    return this.#state === "head" && this.#partial === "" && this.#unread === undefined;
+  }
+
+  /** Ends what took too long. */
+  sweep(nowMs: number): void {
+    const isLate = nowMs >= this.#deadlineMs && !this.#isTalking();
+    if (!isLate && nowMs < this.#requestDeadlineMs) return;
+    switch (this.#state) {
+      case "head":
+        if (this.isIdle) this.socket.destroy();
+        else this.#refuse("request_timeout", "the head did not come in time");
+        break;
+      case "body":
+        this.#failBody(
+          "request_timeout",
+          nowMs < this.#requestDeadlineMs ? "nothing of the body came for too long" : "the body did not come in time",
+        );
+        break;
+      case "closing":
+        this.socket.destroy();
+        break;
+      case "answer":
+        // The upstream's time is the forwarder's to measure.
+        break;
+      default:
+        this.#state satisfies never;
+    }
+  }
+
+  /** An app that answers before it has heard all may talk with its client as long as its own silence lets it. */
+  #isTalking(): boolean {
+    const exchange = this.#exchange;
+    return exchange?.isBegun === true && !exchange.isOver;
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#state === "closing") {
+      this.#discard(chunk.length);
+      return;
+    }
+    this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk]);
+    this.#work();
+  };
+
+  /** Takes up what has come as far as it can be; answers given meanwhile come back here and find it at work. */
+  #work(): void {
+    if (this.#working) return;
+    this.#working = true;
+    try {
+      while (this.#unread !== undefined && this.#step(this.#unread));
+    } catch {
+      // Whatever broke, and was not answered for: nothing more is read from this client.
+      this.socket.destroy();
+    } finally {
+      this.#working = false;
+    }
+    const waiting = this.#unread !== undefined && this.#unread.length > MAX_UNREAD_BYTES;
+    if ((waiting || this.#bodyPaused) && !this.socket.isPaused()) this.socket.pause();
+  }
+
+  /** Whether anything was taken up. */
+  #step(unread: Buffer): boolean {
+    switch (this.#state) {
+      case "head":
+        return this.#takeHead(unread);
+      case "body":
+        return this.#takeBody(unread);
+      case "closing":
+        this.#unread = undefined;
+        this.#discard(unread.length);
+        return false;
+      case "answer":
+        return false;
+      default:
+        return this.#state satisfies never;
+    }
+  }
+
+  #takeHead(chunk: Buffer): boolean {
+    const before = this.#partial.length;
+    let text = chunk.toString("latin1");
+    if (before > 0) text = this.#partial + text;
+    if (before === 0) this.#beginHead();
+    let skipped = 0;
+    while (text.startsWith("\r\n", skipped)) skipped += 2;
+    if (skipped > MAX_EMPTY_LINES * 2) return this.#refuse("request_invalid", "empty lines instead of a request");
+    if (skipped > 0) text = text.slice(skipped);
+    const { maxHeaderBytes } = this.#host.settings();
+    const end = text.indexOf("\r\n\r\n", Math.max(0, before - skipped - 3));
+    if ((end === -1 ? text.length : end) > maxHeaderBytes) {
+      return this.#refuse("headers_too_large", `a head of more than ${maxHeaderBytes} bytes`);
+    }
+    if (end === -1) {
+      this.#unread = undefined;
+      const problem = findEarlyProblem(text);
+      if (problem !== undefined) return this.#refuse("request_invalid", problem);
+      this.#partial = text;
+      return false;
+    }
+    this.#partial = "";
+    const rest = end + 4 + skipped - before;
+    this.#unread = rest < chunk.length ? chunk.subarray(rest) : undefined;
+    const parsed = parseRequestHead(text.slice(0, end + 2));
+    if (parsed.kind === "malformed") return this.#refuse("request_invalid", parsed.problem);
+    this.#begin(parsed.head);
+    return true;
+  }
+
+  /** The first byte of a head has come. */
+  #beginHead(): void {
+    const { headersTimeoutMs, requestTimeoutMs } = this.#host.settings();
+    const nowMs = this.#host.elapsed();
+    this.#deadlineMs = nowMs + headersTimeoutMs;
+    this.#requestDeadlineMs = requestTimeoutMs === 0 ? Number.POSITIVE_INFINITY : nowMs + requestTimeoutMs;
+  }
+
+  #begin(head: RequestHead): void {
+    if (isUpgrade(head)) {
+      this.#handOver(head);
+      return;
+    }
+    const { framing } = head;
+    this.#sink = undefined;
+    this.#decoder = undefined;
+    this.#bodyBytes = 0;
+    this.#bodyPaused = false;
+    if (framing.kind === "chunked") this.#decoder = new ChunkedDecoder(this.#host.settings().maxHeaderBytes);
+    this.#bodyLeft = framing.kind === "length" ? framing.bytes : 0;
+    const hasBody = framing.kind === "chunked" || this.#bodyLeft > 0;
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
+    this.#state = hasBody ? "body" : "answer";
+    if (!hasBody) this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    this.#exchange = new HttpExchange(this, head);
+    this.#host.request(this.#exchange);
+  }
+
+  #handOver(head: RequestHead): void {
+    const rest = this.#unread ?? NOTHING;
+    this.#unread = undefined;
+    this.#state = "closing";
+    this.socket.off("data", this.#onData);
+    this.socket.off("end", this.#onEnd);
+    this.socket.off("drain", this.#onDrain);
+    this.socket.off("close", this.#onClose);
+    // What comes before its new owner reads would be lost in a stream that flows.
+    this.socket.pause();
+    this.#host.closed(this);
+    this.#host.upgrade({ head, peer: this.peer, socket: this.socket, rest });
+  }
+
+  #takeBody(chunk: Buffer): boolean {
+    const sink = this.#sink;
+    if (sink === undefined || this.#bodyPaused) return false;
+    this.#unread = undefined;
+    this.#awaitBody();
+    if (this.#decoder !== undefined) this.#takeChunks(this.#decoder, chunk, sink);
+    else {
+      const length = Math.min(this.#bodyLeft, chunk.length);
+      this.#bodyLeft -= length;
+      if (length < chunk.length) this.#unread = chunk.subarray(length);
+      this.#give(length === chunk.length ? chunk : chunk.subarray(0, length), sink);
+      if (this.#bodyLeft === 0) this.#endBody();
+    }
+    return true;
+  }
+
+  /** From now on the next byte of the body is the client's to send. */
+  #awaitBody(): void {
+    const { bodyIdleTimeoutMs } = this.#host.settings();
+    this.#deadlineMs = bodyIdleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#host.elapsed() + bodyIdleTimeoutMs;
+  }
+
+  #takeChunks(decoder: ChunkedDecoder, chunk: Buffer, sink: BodySink): void {
+    const end = decoder.decode(chunk, 0, chunk.length, (buffer, from, to) => {
+      if (this.#sink === sink) this.#give(buffer.subarray(from, to), sink);
+    });
+    if (this.#sink !== sink) return;
+    if (typeof end === "string") {
+      this.#failBody("request_invalid", end);
+      return;
+    }
+    if (end < chunk.length) this.#unread = chunk.subarray(end);
+    if (decoder.isDone) this.#endBody();
+  }
+
+  #give(chunk: Buffer, sink: BodySink): void {
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > this.#maxBodyBytes) this.#failBody("body_too_large", "");
+    else sink.bodyData(chunk);
+  }
+
+  #endBody(): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#state !== "body") return;
+    this.#state = "answer";
+    sink?.bodyEnd();
+    if (this.#exchange?.isOver === true) this.#next();
+  }
+
+  /** The rest of the body is lost, and with it the place where the next request would begin. */
+  #failBody(reason: BodyFailure, detail: string): void {
+    const sink = this.#sink;
+    const exchange = this.#exchange;
+    this.#sink = undefined;
+    this.#unread = undefined;
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
+    this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    exchange?.endConnection();
+    this.#state = "answer";
+    if (exchange === undefined || exchange.isOver) this.#close();
+    else if (sink === undefined) exchange.abort();
+    else sink.bodyFailed(reason, detail);
+  }
+
+  /** Answers what is no request and ends the connection; what followed it is never read. Always false. */
+  #refuse(reason: DenialReason, detail: string): false {
+    this.#unread = undefined;
+    this.#partial = "";
+    try {
+      this.socket.write(this.#host.refusal(reason, detail, this.peer), "latin1");
+      this.#close();
+    } catch {
+      // Whatever broke, the connection ends: half an answer, or none, but nothing more is read from it.
+      this.socket.destroy();
+    }
+    return false;
+  }
+
+  /** Called by the exchange when its answer is whole. */
+  answered(exchange: HttpExchange): void {
+    if (this.#exchange !== exchange) return;
+    if (exchange.endsConnection && this.#state !== "closing") {
+      this.#close();
+    } else if (this.#state === "answer") {
+      this.#next();
+    } else if (this.#state === "body") {
+      this.discardBody(exchange);
+    }
+  }
+
+  #next(): void {
+    this.#exchange = undefined;
+    this.#state = "head";
+    this.#deadlineMs = this.#host.elapsed() + this.#host.settings().idleTimeoutMs;
+    if (this.socket.isPaused()) this.socket.resume();
+    if (this.#unread !== undefined) this.#work();
+  }
+
+  #close(): void {
+    this.#state = "closing";
+    this.#exchange = undefined;
+    this.#unread = undefined;
+    this.#bodyBytes = 0;
+    this.#deadlineMs = this.#host.elapsed() + CLOSING_MS;
+    this.socket.end();
+    if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  readBody(exchange: HttpExchange, sink: BodySink, maxBytes: number | undefined): void {
+    if (this.#exchange !== exchange || this.#state !== "body") return;
+    this.#sink = sink;
+    this.#awaitBody();
+    this.#maxBodyBytes = maxBytes ?? Number.POSITIVE_INFINITY;
+    // From within `#work` its loop goes on with the body by itself.
+    if (this.#unread !== undefined) this.#work();
+    if (this.#unread === undefined && this.socket.isPaused()) this.socket.resume();
+  }
+
+  pauseBody(exchange: HttpExchange): void {
+    if (this.#exchange !== exchange || this.#state !== "body") return;
+    this.#bodyPaused = true;
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
+    this.socket.pause();
+  }
+
+  resumeBody(exchange: HttpExchange): void {
+    if (this.#exchange !== exchange || !this.#bodyPaused) return;
+    this.#bodyPaused = false;
+    this.#awaitBody();
+    if (this.#unread !== undefined) this.#work();
+    if (!this.#bodyPaused && this.socket.isPaused()) this.socket.resume();
+  }
+
+  discardBody(exchange: HttpExchange): void {
+    this.#bodyPaused = false;
+    this.#bodyBytes = 0;
+    this.readBody(
+      exchange,
+      { bodyData: ignore, bodyEnd: ignore, bodyFailed: () => exchange.abort() },
+      MAX_DISCARDED_BYTES,
+    );
+  }
+
+  #discard(bytes: number): void {
+    this.#bodyBytes += bytes;
+    if (this.#bodyBytes > MAX_DISCARDED_BYTES) this.socket.destroy();
+  }
+
+  readonly #onDrain = (): void => {
+    this.#exchange?.drained();
+  };
+
+  /** A client that ends its side is taken to be gone, as other proxies do: it cannot be told from one that is. */
+  readonly #onEnd = (): void => {
+    if (this.#state === "head" && this.#partial !== "") this.#refuse("request_invalid", "the head broke off");
+    else if (this.#state !== "closing") this.socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#sink = undefined;
+    this.#unread = undefined;
+    this.#state = "closing";
+    this.#host.closed(this);
+    exchange?.gone();
+  };
+}
+
+function ignore(): void {}
+
+// RFC 8446 §5.1: the first byte of a handshake record.
+const TLS_HANDSHAKE = 0x16;
+
+/** Why the part of a head that has come can never become a sound one: it need not be waited for. */
+function findEarlyProblem(text: string): string | undefined {
+  const first = text.charCodeAt(0);
+  if (first === TLS_HANDSHAKE) return "a TLS handshake on a listener without TLS";
+  if (text !== "\r" && text !== "" && !/^[A-Z]/.test(text)) return "no request begins like this";
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) {
+    if (text.charCodeAt(at - 1) !== 0x0d) return "a line does not end in CRLF";
+  }
+  return undefined;
+}

@@ -1,0 +1,58 @@
+import type { FieldLines } from "../http1/fields.ts";
+import type { RequestHead } from "../http1/request-head.ts";
+import type { DenialReason } from "../policy/decision.ts";
+import type { Peer } from "./client-address.ts";
+
+/** Why a request's body did not come to its end. */
+export type BodyFailure = Extract<DenialReason, "request_invalid" | "request_timeout" | "body_too_large">;
+
+/** Takes a request's body as it comes. */
+export interface BodySink {
+  /** The chunk may be kept. */
+  readonly bodyData: (chunk: Buffer) => void;
+  readonly bodyEnd: () => void;
+  /** It will never end as it should; the client may still be told so. */
+  readonly bodyFailed: (reason: BodyFailure, detail: string) => void;
+}
+
+/** Is told what the client's side does to an exchange after its head. */
+export interface ClientWatcher {
+  /** It went away, or was cut off; nothing can be told it any more. */
+  readonly clientGone: () => void;
+  /** What was written has left, after a `flush` that was false. */
+  readonly clientDrained: () => void;
+}
+
+/** One request and the way to answer it: all that the data plane knows of the client's connection. */
+export interface ClientExchange {
+  readonly head: RequestHead;
+  readonly peer: Peer;
+  /** Whether a final head has been written: there can be no other. */
+  readonly isBegun: boolean;
+  /** Whether nothing more can be written: the answer is whole, or the client is gone. */
+  readonly isOver: boolean;
+  readonly watch: (watcher: ClientWatcher) => void;
+  /** Makes this answer the connection's last. */
+  readonly endConnection: () => void;
+  /** A whole answer at once. `lines` hold its Content-Length. */
+  readonly answer: (status: number, reason: string, lines: readonly string[], body: string) => void;
+  /** An interim answer (RFC 9110 §15.2); nothing to a client of HTTP/1.0, which knows none. */
+  readonly inform: (status: number, reason: string, lines: readonly string[]) => void;
+  /** The head of an answer whose body follows. Without a length the listener frames it. */
+  readonly begin: (status: number, reason: string, lines: readonly string[], hasLength: boolean) => void;
+  /** A range of a buffer that is only valid during the call. */
+  readonly write: (buffer: Buffer, from: number, to: number) => void;
+  readonly end: (trailers: FieldLines) => void;
+  /** Sends what was gathered; false asks to wait for `clientDrained`. */
+  readonly flush: () => boolean;
+  /** Takes back an answer of which nothing has left yet; false when it is too late for that. */
+  readonly retract: () => boolean;
+  /** Cuts the connection, so that an answer that is not whole does not look whole. */
+  readonly abort: () => void;
+  /** Body bytes go to the sink from now on, at most so many; those that are there already before this returns. */
+  readonly readBody: (sink: BodySink, maxBytes: number | undefined) => void;
+  readonly pauseBody: () => void;
+  readonly resumeBody: () => void;
+  /** Nobody wants (the rest of) the body: little is read and forgotten, more ends the connection. */
+  readonly discardBody: () => void;
+}

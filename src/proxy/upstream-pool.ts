@@ -1,0 +1,121 @@
+import type { Clock, Timer } from "./clock.ts";
+import { type ConnectionTimes, type UpstreamAddress, UpstreamConnection } from "./upstream-connection.ts";
+
+/** Who waits for a connection. */
+export interface Applicant {
+  /** Whether it still wants one. */
+  readonly isWaiting: boolean;
+  readonly use: (connection: UpstreamConnection) => void;
+}
+
+/** Connections to one upstream: reused while they are good, never more than so many, first come first served. */
+export interface UpstreamPool {
+  /** Gives a connection now or later; false when all of them and all places to wait are taken. */
+  readonly acquire: (applicant: Applicant, mustBeNew: boolean) => boolean;
+  readonly close: () => Promise<void>;
+  readonly destroy: () => Promise<void>;
+}
+
+export interface PoolLimits {
+  readonly connections: number;
+  readonly queue: number;
+}
+
+// Connections are looked at for their time this often; a timeout may be late by as much.
+const MAX_SWEEP_MS = 250;
+const SWEEPS_PER_TIMEOUT = 8;
+
+export function createUpstreamPool(
+  address: UpstreamAddress,
+  times: ConnectionTimes,
+  limits: PoolLimits,
+  clock: Pick<Clock, "elapsed" | "after">,
+): UpstreamPool {
+  const all = new Set<UpstreamConnection>();
+  // Used from its end: the one used last is the least likely to be closed by the upstream just now.
+  const free: UpstreamConnection[] = [];
+  const queue = new Set<Applicant>();
+  let closing: (() => void) | undefined;
+  let timer: Timer | undefined;
+
+  const settle = (): void => {
+    if (closing === undefined || all.size > 0 || queue.size > 0) return;
+    timer?.cancel();
+    closing();
+  };
+  const open = (applicant: Applicant): void => {
+    const connection = new UpstreamConnection(address, times, owner);
+    all.add(connection);
+    startSweeping();
+    applicant.use(connection);
+  };
+  const next = (): Applicant | undefined => {
+    for (const applicant of queue) {
+      queue.delete(applicant);
+      if (applicant.isWaiting) return applicant;
+    }
+    return undefined;
+  };
+  const owner = {
+    elapsed: clock.elapsed,
+    free: (connection: UpstreamConnection): void => {
+      const applicant = next();
+      if (applicant !== undefined) applicant.use(connection);
+      else if (closing !== undefined) connection.destroy();
+      else free.push(connection);
+    },
+    closed: (connection: UpstreamConnection): void => {
+      all.delete(connection);
+      const place = free.indexOf(connection);
+      if (place !== -1) free.splice(place, 1);
+      const applicant = next();
+      if (applicant !== undefined) open(applicant);
+      settle();
+    },
+  };
+
+  const sweepMs = Math.min(
+    MAX_SWEEP_MS,
+    Math.max(1, Math.min(times.connectMs, times.responseMs, times.idleMs) / SWEEPS_PER_TIMEOUT),
+  );
+  const startSweeping = (): void => {
+    timer ??= clock.after(sweepMs, sweep);
+  };
+  const sweep = (): void => {
+    timer = undefined;
+    const nowMs = clock.elapsed();
+    for (const connection of all) connection.sweep(nowMs);
+    if (all.size > 0) startSweeping();
+  };
+
+  return {
+    acquire: (applicant, mustBeNew) => {
+      const kept = mustBeNew ? undefined : takeFree(free);
+      if (kept !== undefined) applicant.use(kept);
+      else if (all.size < limits.connections) open(applicant);
+      else if (queue.size >= limits.queue) return false;
+      else queue.add(applicant);
+      return true;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        closing = resolve;
+        for (const connection of free.splice(0)) connection.destroy();
+        settle();
+      }),
+    destroy: () =>
+      new Promise((resolve) => {
+        closing = resolve;
+        queue.clear();
+        for (const connection of all) connection.socket.destroy();
+        settle();
+      }),
+  };
+}
+
+function takeFree(free: UpstreamConnection[]): UpstreamConnection | undefined {
+  for (let connection = free.pop(); connection !== undefined; connection = free.pop()) {
+    if (connection.isFree && !connection.socket.destroyed) return connection;
+  }
+  return undefined;
+}
