@@ -15,6 +15,7 @@ import { isToken } from "./token.ts";
  * - `GET /probe/<name>`           the status of the configured path of the upstream
  * - `/authorize`, `/authorize/…`  decides a request that a gateway describes (trusted peers; any method)
  * - `POST /-/reload`              reloads the config now (token)
+ * - `GET`, `POST /-/drain`        announces the drain (token, or the drain's own)
  * - `GET /-/shadow`               how the candidate policy differs on the traffic so far (token)
  */
 export interface AdminListener {
@@ -32,6 +33,12 @@ export interface AdminBackend {
   readonly probe: Prober;
   readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
   readonly shadow: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly drain: {
+    /** Of the token that may announce the drain and do nothing else. */
+    readonly tokenSha256: () => string | undefined;
+    /** Idempotent, and for good: nothing but a restart undoes it. */
+    readonly announce: () => Readonly<Record<string, unknown>>;
+  };
   readonly authorize: Authorizer;
   /** How large the head of a request may be that a gateway describes. */
   readonly maxHeaderBytes: number;
@@ -89,8 +96,12 @@ async function answer(request: IncomingMessage, backend: AdminBackend): Promise<
     const open = await answerOpen(path, backend);
     if (open !== undefined) return open;
   }
+  // A kubelet's hook sends a GET. It is no danger where a token must be sent with it (RFC 9110 §9.2.1).
+  if (path === "/-/drain" && (request.method === "GET" || request.method === "POST") && mayDrain(request, backend)) {
+    return toJson(200, backend.drain.announce());
+  }
   // Beyond health and metrics nothing is told without the token, not even which paths exist.
-  if (!holdsToken(request, backend.settings())) {
+  if (!holdsToken(request, backend.settings()?.tokenSha256)) {
     return { status: 401, contentType: TEXT, body: "admin token required\n", headers: ["WWW-Authenticate", "Bearer"] };
   }
   if (path === "/-/reload" && request.method === "POST") return toJson(200, await backend.reload());
@@ -122,8 +133,15 @@ function toJson(status: number, value: Readonly<Record<string, unknown>>): Answe
   return { status, contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
 }
 
-function holdsToken(request: IncomingMessage, settings: AdminSettings | undefined): boolean {
-  return isToken(/^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1], settings?.tokenSha256);
+function mayDrain(request: IncomingMessage, { drain, settings }: AdminBackend): boolean {
+  const [byDrain, byAdmin] = [drain.tokenSha256(), settings()?.tokenSha256].map((digest) =>
+    holdsToken(request, digest),
+  );
+  return byDrain === true || byAdmin === true;
+}
+
+function holdsToken(request: IncomingMessage, sha256Hex: string | undefined): boolean {
+  return isToken(/^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1], sha256Hex);
 }
 
 function write(response: ServerResponse, reply: Answer): void {

@@ -11,19 +11,21 @@ export interface AdminBackendOptions {
   readonly shadow: ShadowKeeper;
   readonly metrics: Metrics;
   readonly authorize: Authorizer;
-  readonly isDraining: () => boolean;
+  /** Since when this process drains, by the wall clock; undefined while it does not. */
+  readonly drainingSinceMs: () => number | undefined;
+  readonly announceDrain: () => number;
 }
 
 /** What the admin listener can ask of this process. */
 export function createAdminBackend(options: AdminBackendOptions): AdminBackend {
-  const { reloader, shadow, metrics, authorize, isDraining } = options;
+  const { reloader, shadow, metrics, authorize, drainingSinceMs, announceDrain } = options;
   const settings = () => reloader.current().settings;
   return {
     settings: () => settings().admin,
     readiness: () => ({
-      ready: !isDraining(),
+      ready: drainingSinceMs() === undefined,
       detail: {
-        status: isDraining() ? "draining" : "ready",
+        status: drainingSinceMs() === undefined ? "ready" : "draining",
         revision: reloader.current().policy.revision,
         since: new Date(reloader.sinceMs()).toISOString(),
         lastReload: reloader.lastReload(),
@@ -38,6 +40,10 @@ export function createAdminBackend(options: AdminBackendOptions): AdminBackend {
     probe: (path) => createProber(settings().upstream)(path),
     reload: async () => ({ ...(await reloadBoth(reloader, shadow)) }),
     shadow: shadow.report,
+    drain: {
+      tokenSha256: () => settings().drain.tokenSha256,
+      announce: () => ({ status: "draining", since: new Date(announceDrain()).toISOString() }),
+    },
     authorize,
     maxHeaderBytes: settings().listen.maxHeaderBytes,
   };

@@ -28,6 +28,8 @@ export interface DataPlane {
   readonly compareWith: (candidate: LoadedConfiguration | undefined) => void;
   /** What came of that; undefined while there is nothing to compare with. */
   readonly shadowNumbers: () => ShadowNumbers | undefined | Promise<ShadowNumbers | undefined>;
+  /** Answers go on, but end their connections, and nothing that would last is begun. */
+  readonly announceDrain: () => void;
   /** Finishes what is in flight and takes nothing new; see `drain`. */
   readonly drain: () => Promise<Drained>;
   readonly close: () => Promise<void>;
@@ -61,6 +63,12 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     clock,
   );
   const sweep = startSweep(inForce, clock);
+  let announcedMs: number | undefined;
+  const announceDrain = (): number => {
+    inForce.draining = true;
+    announcedMs ??= clock.elapsed();
+    return announcedMs;
+  };
   metrics.watchUpgrades(() => inForce.upgraded.size);
   return {
     address: listener.address,
@@ -77,10 +85,13 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       shadow.pairUp(inForce.generation.configuration.policy, candidate);
     },
     shadowNumbers: shadow.numbers,
+    announceDrain,
     drain: () => {
-      inForce.draining = true;
+      const sinceMs = announceDrain();
       sweep.cancel();
-      return drain(inForce.generation.configuration.settings.drain, listener, inForce.upgraded, clock);
+      const { delayMs, timeoutMs } = inForce.generation.configuration.settings.drain;
+      const leftMs = Math.max(0, Math.ceil(delayMs - (clock.elapsed() - sinceMs)));
+      return drain({ delayMs: leftMs, timeoutMs }, listener, inForce.upgraded, clock);
     },
     close: () => inForce.upstream.forwarder.destroy(),
   };

@@ -15,7 +15,7 @@ const CHECK_INTERVAL_MS = 50;
  * upgraded connections, which end by themselves only by chance, are closed last.
  */
 export async function drain(
-  settings: DrainSettings,
+  settings: Pick<DrainSettings, "delayMs" | "timeoutMs">,
   listener: Listener,
   upgraded: ReadonlySet<Socket>,
   clock: Clock,

@@ -127,12 +127,26 @@ async function start(
     afterAttempt: () => renewTls(reloader.current().settings.listen, plane.renewTls, log),
   });
   void shadow.follow(configuration);
-  let draining = false;
+  let drainingSinceMs: number | undefined;
+  const announceDrain = (): number => {
+    if (drainingSinceMs !== undefined) return drainingSinceMs;
+    drainingSinceMs = clock.now();
+    plane.announceDrain();
+    log.info({ delayMs: reloader.current().settings.drain.delayMs }, "draining announced");
+    return drainingSinceMs;
+  };
   const authorize = createAuthorizer(plane.gateway, (cause, { address }) => {
     metrics.callRefused(cause);
     log.warn({ cause, peer: address.text }, "call to the authoriser refused");
   });
-  const backend = createAdminBackend({ reloader, shadow, metrics, authorize, isDraining: () => draining });
+  const backend = createAdminBackend({
+    reloader,
+    shadow,
+    metrics,
+    authorize,
+    drainingSinceMs: () => drainingSinceMs,
+    announceDrain,
+  });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
   return {
     listenAddress: plane.address,
@@ -142,7 +156,7 @@ async function start(
     lastGoodCopy: fallback?.keptAt,
     reload: () => reloadBoth(reloader, shadow),
     stop: async () => {
-      draining = true;
+      drainingSinceMs ??= clock.now();
       reloader.close();
       shadow.close();
       const drained = await plane.drain();

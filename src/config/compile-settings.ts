@@ -6,6 +6,7 @@ import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type {
   AuthorizerSettings,
+  DrainSettings,
   LimitHeaders,
   ListenSettings,
   Settings,
@@ -21,7 +22,7 @@ export function compileSettings(
   around: Surroundings,
   report: Report,
 ): Omit<Settings, "denials" | "identity" | "operations"> {
-  const { admin, shadow, reload, drain, log } = main;
+  const { admin, shadow, reload, log } = main;
   return {
     listen: compileListen(main, around, report),
     upstream: compileUpstream(main, around, report),
@@ -34,9 +35,18 @@ export function compileSettings(
     limitHeaders: compileLimitHeaders(main, report),
     shadow: shadow === undefined ? undefined : resolve(around.directory, shadow),
     reload: { maxRemovedPercent: reload.maxRemoved, confirm: reload.confirm },
-    drain: { delayMs: drain.delay, timeoutMs: drain.timeout },
+    drain: compileDrain(main, report),
     log,
   };
+}
+
+function compileDrain({ drain, admin }: Main, report: Report): DrainSettings {
+  const tokenSha256 = toDigestHex(drain.token);
+  // It stands in pod specs, which more people may read than may reload.
+  if (tokenSha256 !== undefined && tokenSha256 === toDigestHex(admin?.token)) {
+    report.error(["drain", "token"], "This is the admin token; expected a token of its own, good for the drain alone");
+  }
+  return { delayMs: drain.delay, timeoutMs: drain.timeout, tokenSha256 };
 }
 
 function compileListen({ listen }: Main, around: Surroundings, report: Report): ListenSettings {

@@ -152,8 +152,13 @@ export const admin = z
 
 export const drain = z
   .strictObject({
-    delay: timerOrNone().prefault("0").describe("How long new requests are still taken after SIGTERM"),
+    delay: timerOrNone()
+      .prefault("0")
+      .describe("How long new requests are still taken after SIGTERM, or after the drain was announced by a request"),
     timeout: timer().prefault("25s").describe("How long requests in flight may take to finish after that"),
+    token: tokenDigest("drain token").describe(
+      "Digest of a token that lets /-/drain on the admin port announce the drain, and nothing else",
+    ),
   })
   .prefault({})
   .describe("How Latchkey ends; delay and timeout together must fit the pod's grace period");

@@ -156,10 +156,12 @@ export interface LogSettings {
 }
 
 export interface DrainSettings {
-  /** How long new requests are still taken after the signal to stop. */
+  /** How long new requests are still taken after the signal to stop, or after the drain was announced. */
   readonly delayMs: number;
   /** How long what is in flight may take after that. */
   readonly timeoutMs: number;
+  /** SHA-256 in hex of the token that may announce the drain; undefined: only the admin token may. */
+  readonly tokenSha256: string | undefined;
 }
 
 export interface ReloadSettings {
