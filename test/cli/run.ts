@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
 import type { ExitCode, Terminal } from "../../src/cli/terminal.ts";
 import { recording } from "../secrecy/of-this-process.ts";
-import { declareSecret } from "../secrecy/secrets.ts";
+import { declareSecret, declareSecretVariables } from "../secrecy/secrets.ts";
 
 /** What a command did, as far as its caller can see. */
 export interface Ran {
@@ -47,6 +47,7 @@ export async function run(argv: readonly string[], surroundings: Surroundings = 
   };
   const line = ["latchkey", ...argv];
   recording.give(line.join("\n"));
+  declareSecretVariables(terminal.env);
   // What is read from there is a key to hash, to verify or to present.
   for (const word of (surroundings.input ?? "").split("\n")) declareSecret(word);
   await runProgram(argv, terminal, (set) => {

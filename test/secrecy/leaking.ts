@@ -4,7 +4,7 @@ import { createServer, request } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { expect, test } from "vitest";
 import { sha256Of } from "../e2e/harness.ts";
-import { PRESENTED_ONLY, SECRET } from "./leaked.ts";
+import { IN_VARIABLE, PRESENTED_ONLY, SECRET } from "./leaked.ts";
 
 // Not run with the others: every test here passes, and the file must fail for what they let out.
 const toAddress = (address: AddressInfo | string | null): number =>
@@ -48,4 +48,11 @@ test("leaks to an upstream that reads bytes", async () => {
   socket.resume();
   await once(socket, "close");
   server.close();
+});
+
+test("leaks a pepper that was handed over in a variable", async () => {
+  const program = "process.stderr.write(process.env.SHOP_PEPPER)";
+  const child = spawn(process.execPath, ["-e", program], { env: { SHOP_PEPPER: IN_VARIABLE } });
+  child.stderr.resume();
+  expect(await once(child, "close")).toEqual([0, null]);
 });

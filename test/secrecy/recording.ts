@@ -30,6 +30,13 @@ export interface Recording {
   readonly clear: () => void;
 }
 
+/** Is told of every program a test starts, before it runs. */
+export interface StartWatcher {
+  /** A word on each line. */
+  readonly line: (commandLine: string) => void;
+  readonly env: (env: Readonly<Record<string, string | undefined>>) => void;
+}
+
 interface Growing extends Track {
   readonly chunks: Buffer[];
   readonly written: Buffer[];
@@ -41,7 +48,7 @@ const SOURCES = fileURLToPath(new URL("../../src/", import.meta.url));
  * Records, from now on, what every socket of this process reads and writes, what every HTTP server in it is asked
  * and what every process it starts writes. The hooks are in Node's own classes, so no test can forget them.
  */
-export function startRecording(onCommand: (line: string) => void): Recording {
+export function startRecording(onStart: StartWatcher): Recording {
   let tracks: Growing[] = [];
   let given: string[] = [];
   let bySocket = new WeakMap<object, Growing>();
@@ -69,17 +76,20 @@ export function startRecording(onCommand: (line: string) => void): Recording {
   };
   const give = (line: string): void => {
     given.push(line);
-    onCommand(line);
+    onStart.line(line);
   };
   const note: Recording["note"] = (place, of, text) => void add(place, of).chunks.push(Buffer.from(text));
 
   const isOwn = watchOwnServers();
-  subscribe("child_process", (message) => {
-    const child = typeof message === "object" && message !== null && "process" in message ? message.process : undefined;
+  subscribe("tracing:child_process.spawn:start", (message) => {
+    if (typeof message !== "object" || message === null || !("process" in message)) return;
+    const { process: child } = message;
     if (child instanceof childProcess.ChildProcess) child.once("spawn", () => ofProgram(child));
+    if ("options" in message) onStart.env(envOf(message.options));
   });
-  hookSynchronous((line, outputs) => {
+  hookSynchronous((line, env, outputs) => {
     give(line.join("\n"));
+    onStart.env(env);
     for (const [place, text] of Object.entries(outputs))
       note(place === "stdout" ? place : "stderr", line.join(" "), text);
   });
@@ -205,13 +215,28 @@ function recordRequest(request: IncomingMessage, seen: (bytes: Buffer) => void):
 }
 
 /** Processes that end before the call does. */
-function hookSynchronous(seen: (line: readonly string[], outputs: Readonly<Record<string, string>>) => void): void {
+function hookSynchronous(
+  seen: (
+    line: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+    outputs: Readonly<Record<string, string>>,
+  ) => void,
+): void {
   const { spawnSync } = childProcess;
   const recorded = (command: string, args: readonly string[] = [], options = {}) => {
     const result = spawnSync(command, args, options);
-    seen([command, ...args], { stdout: String(result.stdout ?? ""), stderr: String(result.stderr ?? "") });
+    seen([command, ...args], envOf(options), {
+      stdout: String(result.stdout ?? ""),
+      stderr: String(result.stderr ?? ""),
+    });
     return result;
   };
   Reflect.set(childProcess, "spawnSync", recorded);
   syncBuiltinESMExports();
+}
+
+function envOf(options: unknown): Readonly<Record<string, string>> {
+  const env = typeof options === "object" && options !== null && "env" in options ? options.env : undefined;
+  if (typeof env !== "object" || env === null) return {};
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
 }

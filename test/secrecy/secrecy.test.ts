@@ -31,8 +31,8 @@ describe("every file of tests", () => {
   test("fails when a secret got out, though it says nothing of secrets itself and its tests pass", async () => {
     const { code, output } = await runLeaking();
     expect(code).toBe(1);
-    expect(output).toMatch(/Tests +4 passed/);
-    const found = [...output.matchAll(/^(?:Error: )?(lk_\w{3})… stands (.*?) in (\w+) of /gm)].map(
+    expect(output).toMatch(/Tests +5 passed/);
+    const found = [...output.matchAll(/^(?:Error: )?(\w{6})… stands (.*?) in (\w+) of /gm)].map(
       ([, ...parts]) => parts,
     );
     // What was presented stands in the request that the upstream got and in the answer to it.
@@ -41,6 +41,7 @@ describe("every file of tests", () => {
         "lk_5ec plainly stdout",
         "lk_5ec plainly stderr",
         "lk_5ec in base64 stdout",
+        "pep_0f plainly stderr",
         "lk_pre plainly upstream",
         "lk_pre plainly answer",
         "lk_5ec in hex upstream",

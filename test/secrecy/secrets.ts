@@ -18,6 +18,16 @@ export function declareSecret(secret: string): void {
   declared.add(secret);
 }
 
+const SECRET_VARIABLE = /PEPPER|TOKEN|SECRET|PASSWORD/;
+
+/** Declares what a test hands over in variables of such names. */
+export function declareSecretVariables(env: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(env)) {
+    // What this process itself was started with is no test's.
+    if (value !== undefined && SECRET_VARIABLE.test(name) && process.env[name] !== value) declareSecret(value);
+  }
+}
+
 /** Declares what is secret in the folder of the config that a command line names; soon it may be gone. */
 export function declarePrivateFiles(commandLine: string): void {
   for (const [, file = ""] of commandLine.matchAll(/^(?:--config|-c)(?:\n|=)(.+)$/gm)) {
