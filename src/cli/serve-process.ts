@@ -8,8 +8,10 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import type { Terminal } from "./terminal.ts";
 
 const STDOUT = 1;
-// A write costs some 20 µs, whatever is in it: a busy process makes one of some twenty requests.
-const LOG_BATCH_BYTES = 8 * 1024;
+// A write costs as much as answering a request, whatever is in it: a busy process makes one of some 150 lines.
+const LOG_BATCH_BYTES = 64 * 1024;
+// Where nobody reads the log, lines are lost rather than memory.
+const LOG_MAX_BYTES = 64 * 1024 * 1024;
 // A line of a process with little to do is out before anybody looks for it.
 const LOG_WAIT_MS = 50;
 
@@ -23,13 +25,15 @@ export async function startProcess(
     dest: STDOUT,
     sync: false,
     minLength: LOG_BATCH_BYTES,
+    maxWrite: 2 * LOG_BATCH_BYTES,
+    maxLength: LOG_MAX_BYTES,
     periodicFlush: LOG_WAIT_MS,
   });
   const served = await serve({
     ...options,
     env: terminal.env,
     clock: systemClock,
-    createLog: ({ settings }) => createLog(settings.log.level, destination),
+    createLog: ({ settings }) => createLog(settings.log.level, destination, systemClock.now),
     metrics: createMetrics(pkg.version),
   });
   switch (served.kind) {

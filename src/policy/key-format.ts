@@ -258,6 +258,7 @@ export function redactKeys(text: string, formats: readonly KeyFormat[]): string 
 
 /** All that any trace covers goes, once where they overlap. */
 function redactOne(text: string, { trace, prefix }: KeyFormat): string {
+  if (prefix.length >= MIN_TELLING_PREFIX && !text.includes(prefix)) return text;
   let redacted = "";
   let end = 0;
   for (const { index, 1: found = "" } of text.matchAll(trace)) {

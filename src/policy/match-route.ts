@@ -38,11 +38,11 @@ export function matchRoute({ readings, undecoded }: Judged, method: string, poli
 /** Why an upstream that ignores case and the like may see another route here, one that asks for something else. */
 function findDoubt(route: Route, readings: readonly Segments[], method: string, policy: Policy): string | undefined {
   for (const reading of readings) {
-    const needed = neededScopes(route, method, reading, policy).join();
     for (const loosened of loosen(reading)) {
       const other = findLooseRoute(policy.routes, method, loosened);
       if (other === undefined) return "to an upstream that reads paths loosely no route matches";
       if (other === route || areSpellings(route, other)) continue;
+      const needed = neededScopes(route, method, reading, policy).join();
       if (!asksTheSame(route, other) || neededScopes(other, method, loosened, policy).join() !== needed) {
         return `an upstream that reads paths loosely may take it for ${other.match}`;
       }

@@ -24,6 +24,8 @@ export function buildResponseHeaders(status: number, lines: FieldLines, added: r
     const value = lines[index + 1] ?? "";
     const lower = lowerFieldName(name) ?? name;
     if (lower === "connection") {
+      // What most servers write, and nothing that is not dropped anyway.
+      if (value === "keep-alive" || value === "close") continue;
       nominated ??= new Set();
       for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
     } else if (lower === "content-length") {

@@ -10,18 +10,34 @@ export interface Log extends Logger {
 }
 
 /** One JSON object a line. */
-export function createLog(level: LogSettings["level"], destination: DestinationStream): Log {
+export function createLog(level: LogSettings["level"], destination: DestinationStream, now: () => number): Log {
+  const time = createTimeField(now);
   const logger = pino(
     {
       level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: time,
       formatters: { level: (label) => ({ level: label }) },
     },
     destination,
   );
   return Object.assign(logger, {
     writeLine: (line: string) => void destination.write(line),
-    time: pino.stdTimeFunctions.isoTime,
+    time,
   });
+}
+
+/** RFC 3339 in UTC; written anew once a second, and but for the milliseconds not again until the next. */
+function createTimeField(now: () => number): () => string {
+  let writtenSecond = Number.NaN;
+  let written = "";
+  return () => {
+    const nowMs = now();
+    const second = Math.floor(nowMs / 1000);
+    if (second !== writtenSecond) {
+      writtenSecond = second;
+      written = `,"time":"${new Date(second * 1000).toISOString().slice(0, -4)}`;
+    }
+    return `${written}${String(nowMs - second * 1000).padStart(3, "0")}Z"`;
+  };
 }
