@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
 // `npm test` runs what needs nothing but this checkout. Tests named *.peers.test.ts need programs a developer's machine
-// may lack (PHP, Python, nginx, Caddy, vi) or root for mounts; those of test/manifests need kubectl, helm and the models of Kubernetes.
+// may lack (PHP, Python, nginx, Caddy, wrk, vi) or root for mounts; those of test/manifests need kubectl, helm and the models of Kubernetes.
 // `npm run test:peers` and `npm run test:manifests` run these. CI runs all three. `leaking` is a file that must fail.
 const PEERS = "test/**/*.peers.test.ts";
 const MANIFESTS = "test/manifests/**/*.test.ts";
