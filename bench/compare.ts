@@ -10,7 +10,7 @@ import { downloadCpuMs, uploadCpuMs } from "./measure/bodies.ts";
 import { peakRssMb } from "./measure/memory.ts";
 import { runPaced } from "./measure/paced.ts";
 import { saturate, summarise } from "./measure/saturation.ts";
-import type { Load } from "./measure/wrk.ts";
+import { type Load, runEnough } from "./measure/wrk.ts";
 import type { ContenderFigures, Round, Settings } from "./report.ts";
 
 const MANY_CONNECTIONS = 1000;
@@ -84,7 +84,7 @@ async function takeRounds(entrants: readonly Entrant[], course: Course): Promise
   const { settings, folder } = course;
   for (const entrant of entrants) {
     progress(`warm up ${entrant.contender.label}`);
-    await saturate(entrant.running.pid, toLoad(entrant, course, settings.warmUpSeconds), folder);
+    await runEnough(toLoad(entrant, course, settings.warmUpSeconds), folder);
   }
   const rounds = new Map<Entrant, Round[]>(entrants.map((entrant) => [entrant, []]));
   for (let round = 1; round <= settings.rounds; round += 1) {

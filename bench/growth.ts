@@ -6,7 +6,7 @@ import { startPinned } from "./machine/process.ts";
 import { progress } from "./machine/progress.ts";
 import { findFreePort, PROBE_PATH, waitUntilAnswering } from "./machine/ready.ts";
 import { BODY_SIZES, startUpstream, type Upstream } from "./machine/upstream.ts";
-import { type Load, runWrk } from "./measure/wrk.ts";
+import { type Load, runEnough } from "./measure/wrk.ts";
 import type { Growth } from "./report.ts";
 
 interface Point {
@@ -97,10 +97,10 @@ async function measurePoint(of: Growth["of"], point: Point, upstream: Upstream, 
   try {
     await waitUntilAnswering(running, port, { "X-API-Key": credentials[0] ?? "" }, requests[0]?.path);
     const load = { port, connections, requests };
-    await runWrk({ ...load, seconds: pace.warmUpSeconds }, home);
+    await runEnough({ ...load, seconds: pace.warmUpSeconds }, home);
     const beforeUs = readCpuUs(running.pid);
-    const served = await runWrk({ ...load, seconds: pace.seconds }, home);
-    const cpuUs = (readCpuUs(running.pid) - beforeUs) / served.requests;
+    const served = await runEnough({ ...load, seconds: pace.seconds }, home);
+    const cpuUs = (readCpuUs(running.pid) - beforeUs) / served;
     progress(`${of} ${at}: ${cpuUs.toFixed(1)} µs`);
     return { at, cpuUs, rssMb: readRssMb(running.pid) };
   } finally {

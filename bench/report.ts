@@ -46,6 +46,8 @@ export interface Round extends Percentiles {
 /** An open loop: latency counts from when a request was due. */
 export interface Paced extends Percentiles {
   readonly perSecond: number;
+  /** The 99th percentile of what the client's own turns took: latencies below it are the client's as much as the proxy's. */
+  readonly clientMs: number;
 }
 
 export interface ContenderFigures {

@@ -1,6 +1,7 @@
 /** `npm run bench`: measures, prints tables, writes JSON and charts. See docs/performance.md. */
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,16 +48,14 @@ async function run(options: Options): Promise<void> {
   // This program has nothing to do while it measures; what little it does shall not be on the proxy's core.
   spawnSync("taskset", ["-cpa", CORES.load, String(process.pid)]);
   const folder = await mkdtemp(join(tmpdir(), "latchkey-bench-"));
-  try {
-    const report = toRounded({ circumstances, ...(await measure(options, settings, folder)) });
-    print(report);
-    if (options.json !== undefined) await writeReport(options.json, report);
-    if (options.docs) {
-      await writeReport(DOCS_REPORT, report);
-      await writeFile(PAGE, renderPage(await readFile(PAGE, "utf8"), report));
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  // However it ends, by Ctrl-C too.
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const report = toRounded({ circumstances, ...(await measure(options, settings, folder)) });
+  print(report);
+  if (options.json !== undefined) await writeReport(options.json, report);
+  if (options.docs) {
+    await writeReport(DOCS_REPORT, report);
+    await writeFile(PAGE, renderPage(await readFile(PAGE, "utf8"), report));
   }
 }
 

@@ -14,8 +14,8 @@ export async function findFreePort(): Promise<number> {
 }
 
 const RETRY_MS = 20;
-// A million keys are ready after some 15 s on a core of their own.
-const DEADLINE_MS = 120_000;
+// A million keys, or five thousand routes, are ready after some 15 s on a core of their own; on a busy one later.
+const DEADLINE_MS = 300_000;
 
 /** Resolves at the first 200, and says what came instead when none does. */
 export async function waitUntilAnswering(

@@ -11,6 +11,6 @@ export async function runPaced(port: number, credential: string, perSecond: numb
   const args = [port, perSecond, seconds, CONNECTIONS, PROBE_PATH, credential].map(String);
   // The client turns while it waits; as the less important it gives way at once to the upstream on the same core.
   const output = await runPinned(["nice", "-n", "10", process.execPath, CLIENT, ...args]);
-  const { p50Ms, p99Ms, p999Ms } = JSON.parse(output);
-  return { perSecond, p50Ms, p99Ms, p999Ms };
+  const { p50Ms, p99Ms, p999Ms, clientMs } = JSON.parse(output);
+  return { perSecond, p50Ms, p99Ms, p999Ms, clientMs };
 }

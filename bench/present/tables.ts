@@ -3,6 +3,7 @@ import type {
   ContenderFigures,
   Growth,
   MicroFigures,
+  Paced,
   Percentiles,
   Report,
   StartFigures,
@@ -51,9 +52,9 @@ export function toLatencyTable(contenders: readonly ContenderFigures[]): string 
     contenders.map(({ label, saturated, halfLoad, commonRate }) => [
       label,
       toLatencies(saturated),
-      toLatencies(halfLoad),
+      toPaced(halfLoad),
       `${toCount(halfLoad.perSecond)}/s`,
-      toLatencies(commonRate),
+      toPaced(commonRate),
     ]),
   );
 }
@@ -161,6 +162,9 @@ const toCount = (value: number): string => Math.round(value).toLocaleString("en"
 
 const toRatio = (value: number, base: number | undefined): string =>
   base === undefined ? "" : (value / base).toFixed(2);
+
+/** Marked as an upper bound where the client's own delays were above the median. */
+const toPaced = (paced: Paced): string => `${paced.clientMs > paced.p50Ms ? "≤ " : ""}${toLatencies(paced)}`;
 
 /** As many digits as a latency of that size is known to. */
 const toLatencies = ({ p50Ms, p99Ms, p999Ms }: Percentiles): string =>

@@ -28,7 +28,7 @@ const CIRCUMSTANCES: Circumstances = {
 
 function contender(name: string, cpuUs: number, perSecond: number, mb = 40): ContenderFigures {
   const saturated = { perSecond, cpuUs, p50Ms: 0.456, p99Ms: 1.5, p999Ms: 12.4 };
-  const paced = { perSecond: 1500, p50Ms: 0.2, p99Ms: 0.9, p999Ms: 150.6 };
+  const paced = { perSecond: 1500, p50Ms: 0.2, p99Ms: 0.9, p999Ms: 150.6, clientMs: 0.2 };
   return {
     name,
     label: name.toUpperCase(),
@@ -81,6 +81,17 @@ describe("the tables", () => {
 | -------- | ---------------: | ---------------------: | ------: | ----------------: |
 | LATCHKEY | 0.46 / 1.50 / 12 |      0.20 / 0.90 / 151 | 1,500/s | 0.20 / 0.90 / 151 |`.trim(),
     );
+  });
+
+  test("a latency that may be the client's own is an upper bound", () => {
+    const [figures] = CONTENDERS;
+    if (figures === undefined) throw new Error("no contender");
+    const halfLoad = { ...figures.halfLoad, clientMs: 0.21 };
+    expect(
+      toLatencyTable([{ ...figures, halfLoad }])
+        .split("\n")
+        .at(-1),
+    ).toBe("| HAPROXY | 0.46 / 1.50 / 12 |    ≤ 0.20 / 0.90 / 151 | 1,500/s | 0.20 / 0.90 / 151 |");
   });
 
   test("memory is in MB, bodies are quoted against HAProxy each way", () => {
