@@ -60,6 +60,7 @@ export function steps(): readonly Subject[] {
     cost: 1,
   }));
   const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
+  const keys = [...policy.keys.all()];
   const step = (name: string, run: Subject["run"]): Subject => ({ group: "its steps", name, run });
   return [
     step("judgeTarget", () => judgeTarget(TARGET, policy.paths)),
@@ -71,11 +72,8 @@ export function steps(): readonly Subject[] {
     step("matchKeyFormat", (index) => matchKeyFormat(CREDENTIALS[index] ?? "", policy.keyFormats)),
     step("sha256", (index) => sha256(CREDENTIALS[index] ?? "")),
     step("findKey (with its sha256)", (index) => findKey(CREDENTIALS[index] ?? "", policy.keys, state.verified)),
-    step("grantsScope", (index) => policy.keys.all[index] && grantsScope(policy.keys.all[index].grants, "orders:read")),
-    step(
-      "networks.contains",
-      (index) => facts[index] && policy.keys.all[index]?.networks?.contains(facts[index].clientAddress),
-    ),
+    step("grantsScope", (index) => keys[index] && grantsScope(keys[index].grants, "orders:read")),
+    step("networks.contains", (index) => facts[index] && keys[index]?.networks?.contains(facts[index].clientAddress)),
     step("take, two limits", (index) => demands[index] && table.take(demands[index], NOW)),
   ];
 }

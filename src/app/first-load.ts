@@ -32,7 +32,7 @@ export async function loadFirst(
   if (lastGood === undefined) return loaded;
   try {
     const { io, keptAtMs } = await openLastGood(lastGood, env);
-    const first = await loader.load(lastGood);
+    const first = await loader.load({ copy: lastGood });
     if (first.kind === "rejected") return refuse(loaded, lastGood, "it does not load either", first);
     const fallback = { rejected: loaded, keptAt: new Date(keptAtMs).toISOString(), readFile: io.readFile };
     return { kind: "loaded", first, fallback };

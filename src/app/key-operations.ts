@@ -47,7 +47,7 @@ async function run(
   options: KeyOperationsOptions,
 ): Promise<OperationResult> {
   const policy = options.policy();
-  const key = policy.keys.byId.get(id);
+  const key = policy.keys.findById(id);
   // Keys of other tenants do not exist for the caller.
   if (key === undefined || (caller.tenant !== undefined && caller.tenant !== key.tenant)) {
     return refuse("key_not_found", `no key "${id}" for the caller`);
@@ -128,6 +128,6 @@ async function planRotation(
 function nextId(id: string, policy: Policy): string {
   const [, stem = id, number = "1"] = /^(.*?)(?:-(\d{1,6}))?$/.exec(id) ?? [];
   let next = Number(number) + 1;
-  while (policy.keys.byId.has(`${stem}-${next}`)) next += 1;
+  while (policy.keys.findById(`${stem}-${next}`) !== undefined) next += 1;
   return `${stem}-${next}`;
 }

@@ -1,24 +1,18 @@
-import { setImmediate as letOthersRun } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { beginCompilation } from "../config/compile.ts";
+import { assembleConfiguration } from "../config/compile.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
-import type { Finding, Findings } from "../config/report.ts";
-import { runInSlices } from "../config/stepwise.ts";
 import type { Clock, Timer } from "../proxy/clock.ts";
 import type { LoadAnswer, LoadQuestion, LoadRequest } from "./load-worker.ts";
 
 /** Loads configurations in a thread of its own, one at a time. */
 export interface LoadThread {
-  /** Reads, parses and validates over there and compiles here, a few milliseconds at a time. */
+  /** Reads, compiles and compares over there; what comes here is a table of keys that both share. */
   readonly load: (request: LoadRequest) => Promise<LoadedConfiguration | RejectedConfiguration>;
   /** Copies the files of the last load into a directory; a problem is why it could not. */
   readonly keep: (directory: string, nowMs: number) => Promise<string | undefined>;
   readonly close: () => Promise<void>;
 }
 
-// So many batches are on their way while one is compiled here. All of them may be received in one turn
-// of the event loop; with fewer, each thread waits for the other on a busy machine.
-const BATCHES_AHEAD = 8;
 // Reloads come in bursts, and a thread takes longer to start than most files take to load. After a
 // pause it ends, since what it parsed is several times as large as what is made of it.
 const LINGER_MS = 2_000;
@@ -74,56 +68,18 @@ async function converse(
   request: LoadRequest,
 ): Promise<LoadedConfiguration | RejectedConfiguration> {
   talk.post({ kind: "load", request });
-  const first = await talk.hear();
-  if (first.kind === "judged" && first.verdict.kind === "rejected") return first.verdict;
-  if (first.kind !== "prepared") throw new Error(`the loading thread answered "${first.kind}" to a load`);
-  const found = createBoundedFindings();
-  const compilation = beginCompilation(first.input, found);
-  for (let ahead = 0; ahead < BATCHES_AHEAD; ahead += 1) talk.post({ kind: "more" });
-  let underWay = BATCHES_AHEAD;
-  while (underWay > 0) {
-    const { batch } = await talk.expect("batch");
-    underWay -= 1;
-    if (batch === undefined) continue;
-    talk.post({ kind: "more" });
-    underWay += 1;
-    compilation.add(batch);
-    await letOthersRun();
-  }
-  const configuration = await runInSlices(compilation.finish(), () => letOthersRun());
-  const { verdict } = await talk.ask({ kind: "judge", found: found.list() }, "judged");
-  return verdict.kind === "rejected" ? verdict : { ...verdict, configuration };
-}
-
-interface BoundedFindings extends Findings {
-  readonly list: () => readonly Finding[];
-}
-
-// Beyond this the finder only counts: where every record is wrong, the first ones say how.
-const MAX_FINDINGS = 1_000;
-
-function createBoundedFindings(): BoundedFindings {
-  const kept = { error: [] as Finding[], warning: [] as Finding[] };
-  let more = 0;
-  return {
-    push: (finding) => {
-      if (kept[finding.severity].length < MAX_FINDINGS) kept[finding.severity].push(finding);
-      else more += 1;
-    },
-    list: () => {
-      const all = [...kept.error, ...kept.warning];
-      if (more === 0) return all;
-      const message = `There are ${more} more findings; \`latchkey check\` shows all`;
-      return [...all, { severity: "warning", file: "", path: [], message }];
-    },
-  };
+  const answer = await talk.hear();
+  if (answer.kind === "rejected") return answer;
+  if (answer.kind !== "loaded") throw new Error(`the loading thread answered "${answer.kind}" to a load`);
+  const { keys, ...loaded } = answer;
+  // What was judged to be good over there is compiled once more; without the keys that takes no time.
+  return { ...loaded, configuration: assembleConfiguration(loaded.input, keys) };
 }
 
 interface Conversation {
   readonly post: (question: LoadQuestion) => void;
   /** The next answer; rejects when the thread has ended. */
   readonly hear: () => Promise<LoadAnswer>;
-  readonly expect: <K extends LoadAnswer["kind"]>(kind: K) => Promise<Extract<LoadAnswer, { kind: K }>>;
   readonly ask: <K extends LoadAnswer["kind"]>(
     question: LoadQuestion,
     kind: K,
@@ -165,18 +121,14 @@ function startConversation(workerUrl: URL, onEnd: (ended: Conversation) => void)
       else if (failure !== undefined) reject(failure);
       else waiting = { resolve, reject };
     });
-  const expect: Conversation["expect"] = async (kind) => {
-    const answer = await hear();
-    if (!isKind(answer, kind)) throw new Error(`the loading thread said "${answer.kind}", not "${kind}"`);
-    return answer;
-  };
   const conversation: Conversation = {
     post,
     hear,
-    expect,
-    ask: (question, kind) => {
+    ask: async (question, kind) => {
       post(question);
-      return expect(kind);
+      const answer = await hear();
+      if (!isKind(answer, kind)) throw new Error(`the loading thread said "${answer.kind}", not "${kind}"`);
+      return answer;
     },
     hold: () => worker.ref(),
     release: () => worker.unref(),

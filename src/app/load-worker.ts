@@ -3,17 +3,17 @@ import type { CompileInput } from "../config/compile.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { describeCopyFailure, keepLastGood, openLastGood } from "../config/last-good.ts";
 import {
+  type FindingList,
   type LoadedConfiguration,
   type Overrides,
-  type Prepared,
   parseConfiguration,
-  prepareConfiguration,
   type RejectedConfiguration,
 } from "../config/load.ts";
-import type { RecordBatch } from "../config/record-batch.ts";
+import { type Basis, compareWith } from "../config/reload-comparison.ts";
 import type { Finding } from "../config/report.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot } from "../config/source.ts";
+import type { KeyTable } from "../policy/key.ts";
 
 /** Where a configuration is loaded from, and what else has a say in it. */
 export interface LoadRequest {
@@ -23,31 +23,22 @@ export interface LoadRequest {
   readonly nowMs: number;
   /** The directory of the last good copy, to read that in place of the files themselves. */
   readonly copy: string | undefined;
+  /** What is in force, to say how the new configuration differs from it. */
+  readonly basis: Basis | undefined;
 }
 
-/** What the thread is asked, in this order: one load, more of it until there is no more, a verdict, and perhaps a copy. */
+/** What the thread is asked: one load after another, each perhaps followed by a copy. */
 export type LoadQuestion =
   | { readonly kind: "load"; readonly request: LoadRequest }
-  | { readonly kind: "more" }
-  | { readonly kind: "judge"; readonly found: readonly Finding[] }
   | { readonly kind: "keep"; readonly directory: string; readonly nowMs: number };
 
-export type Verdict = Omit<LoadedConfiguration, "configuration"> | RejectedConfiguration;
-
 export type LoadAnswer =
-  | { readonly kind: "prepared"; readonly input: CompileInput }
-  /** Undefined: there are no more. */
-  | { readonly kind: "batch"; readonly batch: RecordBatch | undefined }
-  | { readonly kind: "judged"; readonly verdict: Verdict }
+  /** All of a configuration that can go to another thread; its keys are shared, not copied. */
+  | (Omit<LoadedConfiguration, "configuration"> & { readonly input: CompileInput; readonly keys: KeyTable })
+  | RejectedConfiguration
   | { readonly kind: "kept"; readonly problem: string | undefined };
 
-interface Loading {
-  readonly snapshot: Snapshot;
-  readonly prepared: Prepared;
-  readonly batches: Iterator<RecordBatch>;
-}
-
-let loading: Loading | undefined;
+let snapshot: Snapshot | undefined;
 
 parentPort?.on("message", async (question: LoadQuestion) => parentPort?.postMessage(await answer(question)));
 
@@ -55,10 +46,6 @@ async function answer(question: LoadQuestion): Promise<LoadAnswer> {
   switch (question.kind) {
     case "load":
       return load(question.request);
-    case "more":
-      return { kind: "batch", batch: loading?.batches.next().value };
-    case "judge":
-      return { kind: "judged", verdict: judge(question.found) };
     case "keep":
       return { kind: "kept", problem: await keep(question.directory, question.nowMs) };
     default:
@@ -66,36 +53,43 @@ async function answer(question: LoadQuestion): Promise<LoadAnswer> {
   }
 }
 
-async function load({ configFile, overrides, env, nowMs, copy }: LoadRequest): Promise<LoadAnswer> {
-  loading = undefined;
+async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequest): Promise<LoadAnswer> {
+  snapshot = undefined;
   const io = copy === undefined ? createSourceIo(env) : (await openLastGood(copy, env)).io;
-  const snapshot = await readSnapshot(configFile, io);
-  const prepared = prepareConfiguration(snapshot, overrides, nowMs);
-  if (prepared.kind === "rejected") return { kind: "judged", verdict: bound(prepared) };
-  if (prepared.input.isPartial) {
-    // It will be rejected, so it is compiled here for the sake of what else is wrong with it.
-    const { kind, ...rest } = parseConfiguration(snapshot, overrides, nowMs);
-    if (kind === "rejected" && "diagnostics" in rest) return { kind: "judged", verdict: bound({ kind, ...rest }) };
-    throw new Error("an invalid file made a valid configuration");
-  }
-  loading = { snapshot, prepared, batches: prepared.batches()[Symbol.iterator]() };
-  return { kind: "prepared", input: prepared.input };
+  const read = await readSnapshot(configFile, io);
+  const result = parseConfiguration(read, overrides, nowMs, createBoundedFindings);
+  if (result.kind === "rejected") return { ...result, diagnostics: bound(result.diagnostics) };
+  snapshot = read;
+  const { kind, configuration, input, warnings, files, digests } = result;
+  const comparison = basis && compareWith(basis, configuration.policy);
+  const keys = configuration.policy.keys.table;
+  return { kind, input, keys, warnings: bound(warnings), files, digests, comparison };
 }
 
-function judge(found: readonly Finding[]): Verdict {
-  if (loading === undefined) throw new Error("nothing is being loaded");
-  const verdict = loading.prepared.judge(found);
-  return verdict.kind === "rejected" ? bound(verdict) : { ...verdict, warnings: boundList(verdict.warnings) };
+// Beyond this the finder only counts: where every record is wrong, the first ones say how.
+const MAX_FINDINGS = 1_000;
+
+function createBoundedFindings(): FindingList {
+  const kept = { error: [] as Finding[], warning: [] as Finding[] };
+  let more = 0;
+  return {
+    push: (finding) => {
+      if (kept[finding.severity].length < MAX_FINDINGS) kept[finding.severity].push(finding);
+      else more += 1;
+    },
+    list: () => {
+      const all = [...kept.error, ...kept.warning];
+      if (more === 0) return all;
+      const message = `There are ${more} more findings; \`latchkey check\` shows all`;
+      return [...all, { severity: "warning", file: "", path: [], message }];
+    },
+  };
 }
 
 // Where every record of a large file is wrong, the receiver has requests to answer, and a reader stops long before.
 const MAX_DIAGNOSTICS = 2_500;
 
-function bound(verdict: RejectedConfiguration): RejectedConfiguration {
-  return { ...verdict, diagnostics: boundList(verdict.diagnostics) };
-}
-
-function boundList(all: readonly Diagnostic[]): readonly Diagnostic[] {
+function bound(all: readonly Diagnostic[]): readonly Diagnostic[] {
   if (all.length <= MAX_DIAGNOSTICS) return all;
   const isError = all.some(({ severity }) => severity === "error");
   const message = `There are ${all.length - MAX_DIAGNOSTICS} more findings; \`latchkey check\` shows all`;
@@ -104,9 +98,9 @@ function boundList(all: readonly Diagnostic[]): readonly Diagnostic[] {
 }
 
 async function keep(directory: string, nowMs: number): Promise<string | undefined> {
-  if (loading === undefined) return "nothing was loaded";
+  if (snapshot === undefined) return "nothing was loaded";
   try {
-    await keepLastGood(loading.snapshot, directory, nowMs);
+    await keepLastGood(snapshot, directory, nowMs);
     return undefined;
   } catch (error) {
     return describeCopyFailure(error);

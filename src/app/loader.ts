@@ -1,5 +1,6 @@
 import { describeCopyFailure, keepLastGood, openLastGood } from "../config/last-good.ts";
 import { type LoadedConfiguration, parseConfiguration, type RejectedConfiguration } from "../config/load.ts";
+import { type Basis, compareWith } from "../config/reload-comparison.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot, type SourceIo } from "../config/source.ts";
 import type { Clock } from "../proxy/clock.ts";
@@ -9,13 +10,19 @@ import type { LoadRequest } from "./load-worker.ts";
 /** Loads the configuration as it stands on disk, at the start and for every reload; one load at a time. */
 export interface Loader {
   /** From the files themselves, or from the last good copy of them in a directory. Rejects where there is no such copy. */
-  readonly load: (copy?: string) => Promise<LoadedConfiguration | RejectedConfiguration>;
+  readonly load: (options?: LoadOptions) => Promise<LoadedConfiguration | RejectedConfiguration>;
   /** Copies the files of the last load into a directory; a problem is why it could not. */
   readonly keep: (directory: string) => Promise<string | undefined>;
   readonly close: () => Promise<void>;
 }
 
-export interface LoaderOptions extends Omit<LoadRequest, "nowMs" | "copy"> {
+export interface LoadOptions {
+  readonly copy?: string | undefined;
+  /** What to compare with. */
+  readonly basis?: Basis | undefined;
+}
+
+export interface LoaderOptions extends Omit<LoadRequest, "nowMs" | "copy" | "basis"> {
   readonly workerUrl: URL;
   /** Whether nobody is served yet. */
   readonly isStarting: boolean;
@@ -27,19 +34,23 @@ const MAX_DIRECT_BYTES = 4 * 1024;
 // At the start nobody waits but for the start itself, and a thread takes a tenth of a second to begin.
 const MAX_DIRECT_BYTES_AT_START = 256 * 1024;
 
+// Comparing with this many keys takes a millisecond too.
+const MAX_DIRECT_BASIS_BYTES = 256 * 1024;
+
 /** Small files are loaded where they are needed, since that is faster; all others in a thread of their own. */
 export function createLoader({ workerUrl, clock, configFile, overrides, env, isStarting }: LoaderOptions): Loader {
   const thread = createLoadThread(workerUrl, clock);
   let maxBytes = isStarting ? MAX_DIRECT_BYTES_AT_START : MAX_DIRECT_BYTES;
   let small: Snapshot | undefined;
   return {
-    load: async (copy) => {
+    load: async ({ copy, basis } = {}) => {
       const io = copy === undefined ? createSourceIo(env) : (await openLastGood(copy, env)).io;
-      small = await readSmallSnapshot(configFile, io, maxBytes);
+      const isLarge = basis !== undefined && basis.keys.byteLength > MAX_DIRECT_BASIS_BYTES;
+      small = isLarge ? undefined : await readSmallSnapshot(configFile, io, maxBytes);
       const result =
         small === undefined
-          ? await thread.load({ configFile, overrides, env: { ...env }, nowMs: clock.now(), copy })
-          : withoutDocument(parseConfiguration(small, overrides, clock.now()));
+          ? await thread.load({ configFile, overrides, env: { ...env }, nowMs: clock.now(), copy, basis })
+          : withoutDocument(parseConfiguration(small, overrides, clock.now()), basis);
       if (result.kind === "loaded") maxBytes = MAX_DIRECT_BYTES;
       return result;
     },
@@ -57,10 +68,14 @@ export function createLoader({ workerUrl, clock, configFile, overrides, env, isS
 }
 
 /** Whoever can say where something stands keeps the whole document in memory. */
-function withoutDocument(result: ReturnType<typeof parseConfiguration>): LoadedConfiguration | RejectedConfiguration {
+function withoutDocument(
+  result: ReturnType<typeof parseConfiguration>,
+  basis: Basis | undefined,
+): LoadedConfiguration | RejectedConfiguration {
   if (result.kind === "rejected") return result;
-  const { kind, configuration, warnings, files, digests } = result;
-  return { kind, configuration, warnings, files, digests };
+  const { kind, configuration, input, warnings, files, digests } = result;
+  const comparison = basis && compareWith(basis, configuration.policy);
+  return { kind, configuration, input, warnings, files, digests, comparison };
 }
 
 /** All the files at once, unless together they are larger than that. */

@@ -1,10 +1,10 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
-import { describeDiff, diffPoliciesInSlices } from "../config/policy-diff.ts";
-import { createPolicyStore, type Loaded, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
+import { createPolicyStore, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
+import { describeComparison, toBasis } from "../config/reload-comparison.ts";
 import { restartNeeded } from "../config/restart.ts";
 import type { Configuration, Settings } from "../config/settings.ts";
-import { waitForRest } from "../config/wait-for-rest.ts";
+import { loadAtRest } from "../config/wait-for-rest.ts";
 import { watchFiles } from "../config/watcher.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -20,13 +20,11 @@ export interface ReloaderOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   /** May refuse a new configuration that is valid by itself. */
-  readonly guard: (next: Configuration, current: Configuration) => Promise<readonly Diagnostic[]>;
+  readonly guard: (next: LoadedConfiguration) => readonly Diagnostic[];
   /** Puts a new configuration in force, before anything is logged. */
   readonly takeUp: (next: LoadedConfiguration) => void | Promise<void>;
   /** Called after every attempt: what is not part of the config, such as a certificate, may have changed too. */
   readonly afterAttempt: () => Promise<void>;
-  /** Lets requests have their turn in the middle of longer work. */
-  readonly pause: () => Promise<unknown>;
 }
 
 /** Keeps the configuration in force that of the files on disk, or the last good one. */
@@ -58,11 +56,11 @@ export function startReloader(
     now: clock.now,
     pause: (delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve)),
   };
-  const store = createPolicyStore<Configuration>({
-    load: async () => {
+  const store = createPolicyStore<Configuration, LoadedConfiguration>({
+    load: async (current) => {
       await copied;
-      const restless = await waitForRest(files, restClock);
-      const loaded = restless === undefined ? await loader.load() : refuseRestless(restless, files);
+      const attempt = await loadAtRest(files, () => loader.load({ basis: toBasis(current.policy) }), restClock);
+      const loaded = attempt.kind === "loaded" ? attempt.loaded : refuseRestless(attempt.path, files);
       // What a refused main file names is watched too: one of those files may be all that is missing.
       files = loaded.kind === "loaded" ? watchedFiles(loaded) : [...new Set([...files, ...loaded.files])];
       watcher.setFiles(files, loaded.digests);
@@ -71,13 +69,13 @@ export function startReloader(
     initial: first.configuration,
     ...(fallback === undefined ? {} : { rejected: fallback.rejected.diagnostics }),
     nowMs: clock.now,
-    guard: options.guard,
+    guard: async (next) => options.guard(next),
     onSwap: async (next, previous) => {
       sinceMs = clock.now();
       await options.takeUp(next);
       log.level = next.configuration.settings.log.level;
       metrics.reloaded("success", next.configuration.policy.revision, clock.now());
-      await report(next, previous, startSettings, options);
+      report(next, previous, startSettings, options);
       await keepCopy(options);
     },
     onReject: ({ diagnostics }) => {
@@ -118,14 +116,15 @@ export function startReloader(
   };
 }
 
-async function report(
-  next: Loaded<Configuration>,
+function report(
+  next: LoadedConfiguration,
   previous: Configuration,
   startSettings: Settings,
-  { log, pause }: ReloaderOptions,
-): Promise<void> {
+  { log }: ReloaderOptions,
+): void {
   const { policy, settings } = next.configuration;
-  const changes = describeDiff(await diffPoliciesInSlices(previous.policy, policy, pause));
+  const { comparison } = next;
+  const changes = comparison === undefined ? [] : describeComparison(comparison, previous.policy, policy);
   log.info({ revision: policy.revision, previous: previous.policy.revision, changes }, "policy reloaded");
   for (const warning of next.warnings) log.warn({ warning }, "config warning");
   const pending = restartNeeded(startSettings, settings);

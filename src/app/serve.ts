@@ -1,10 +1,9 @@
-import { setImmediate as letOthersRun } from "node:timers/promises";
 import { openAdminListener } from "../admin/admin-listener.ts";
 import { createAuthorizer } from "../admin/authorizer.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Overrides } from "../config/load.ts";
 import { findFileMounts } from "../config/read-mounts.ts";
-import { guardReload } from "../config/reload-guard.ts";
+import { judgeRemoval } from "../config/reload-guard.ts";
 import type { Configuration, SocketAddress } from "../config/settings.ts";
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { createShadowBuckets } from "../policy/shadow.ts";
@@ -69,8 +68,8 @@ export async function serve(options: ServeOptions): Promise<Served> {
     return begun;
   }
   try {
-    const loadCandidate = (file: string) =>
-      createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load();
+    const loadCandidate: ShadowOptions["load"] = (file, basis) =>
+      createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load({ basis });
     return { kind: "serving", process: await start(begun, loader, loadCandidate, options) };
   } catch (error) {
     return { kind: "failed", problem: describeStartFailure(error) };
@@ -110,16 +109,15 @@ async function start(
     log,
     metrics,
     now: clock.now,
-    pause: letOthersRun,
   });
   const reloader = startReloader(first, fallback, {
     loader,
     lastGood,
-    pause: () => letOthersRun(),
     log,
     metrics,
     clock,
-    guard: (next, current) => guardReload(next, current, options.configFile, letOthersRun),
+    guard: ({ comparison, configuration }) =>
+      comparison === undefined ? [] : judgeRemoval(comparison.removal, configuration, options.configFile),
     takeUp: async (next) => {
       await plane.takeUp(next);
       void shadow.follow(next.configuration);

@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
-import { describeDiff, diffPoliciesInSlices } from "../config/policy-diff.ts";
+import { type Basis, describeComparison, toBasis } from "../config/reload-comparison.ts";
 import type { Configuration } from "../config/settings.ts";
 import { type KnownDigests, watchFiles } from "../config/watcher.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -9,14 +9,14 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
 export interface ShadowOptions {
-  readonly load: (file: string) => Promise<LoadedConfiguration | RejectedConfiguration>;
+  /** `basis` is the live policy, to say how the candidate differs. */
+  readonly load: (file: string, basis: Basis | undefined) => Promise<LoadedConfiguration | RejectedConfiguration>;
   /** Hands the candidate to what answers requests, or takes it away. */
   readonly compareWith: (candidate: LoadedConfiguration | undefined) => void;
   readonly numbers: () => ShadowNumbers | undefined | Promise<ShadowNumbers | undefined>;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "shadowActive">;
   readonly now: () => number;
-  readonly pause: () => Promise<unknown>;
 }
 
 /** Keeps the candidate that the live configuration names beside it, and tells how they differ on real traffic. */
@@ -40,15 +40,7 @@ interface Candidate {
   diagnostics: readonly Diagnostic[];
 }
 
-export function createShadowKeeper({
-  load,
-  compareWith,
-  numbers,
-  log,
-  metrics,
-  now,
-  pause,
-}: ShadowOptions): ShadowKeeper {
+export function createShadowKeeper({ load, compareWith, numbers, log, metrics, now }: ShadowOptions): ShadowKeeper {
   let live: Policy | undefined;
   let candidate: Candidate | undefined;
   let loading: Promise<void> = Promise.resolve();
@@ -60,7 +52,8 @@ export function createShadowKeeper({
   };
 
   const read = async (of: Candidate): Promise<void> => {
-    const loaded = await load(of.file);
+    const against = live;
+    const loaded = await load(of.file, against && toBasis(against));
     if (candidate !== of) return;
     of.watcher.setFiles(loaded.files, loaded.digests);
     if (loaded.kind === "rejected") {
@@ -75,7 +68,9 @@ export function createShadowKeeper({
     put(of, loaded);
     of.sinceMs = now();
     of.diagnostics = [];
-    const changes = live === undefined ? [] : describeDiff(await diffPoliciesInSlices(live, policy, pause));
+    const { comparison } = loaded;
+    const changes =
+      against === undefined || comparison === undefined ? [] : describeComparison(comparison, against, policy);
     log.info({ shadow: of.file, revision: policy.revision, changes }, "shadow policy loaded");
   };
   /** One at a time, in the order asked for; a failure to read is the candidate's alone. */

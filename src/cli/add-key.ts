@@ -68,7 +68,7 @@ export async function addKey(
   if (warnings.some(({ path }) => path.startsWith("keys[")) && !options.force) {
     return { kind: "rejected", diagnostics: warnings, textOf };
   }
-  const key = after.configuration.policy.keys.byId.get(wanted.id);
+  const key = after.configuration.policy.keys.findById(wanted.id);
   if (key === undefined) {
     return { kind: "problem", problem: `${options.mainFile} does not name ${target.shown} among its keys files` };
   }

@@ -1,7 +1,8 @@
 import { type AccessChange, diffAccess } from "../config/access-diff.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { diffPolicies, type PolicyDiff } from "../config/policy-diff.ts";
-import { findRemoval, judgeRemoval } from "../config/reload-guard.ts";
+import { compareWith, toBasis } from "../config/reload-comparison.ts";
+import { judgeRemoval } from "../config/reload-guard.ts";
 import type { Configuration } from "../config/settings.ts";
 import { diffSettings } from "../config/settings-diff.ts";
 
@@ -38,6 +39,6 @@ export function compareConfigs(old: Side, next: Side, nowMs: number): Comparison
     policy,
     settings,
     access: diffAccess(before, after, nowMs),
-    refusals: judgeRemoval(findRemoval(before, after), next.configuration, next.file),
+    refusals: judgeRemoval(compareWith(toBasis(before), after).removal, next.configuration, next.file),
   };
 }

@@ -109,7 +109,7 @@ function describeKey({ key, policy, sources }: Known, denial: Denial | undefined
     return tell("too many refused keys came from this address", sources.inMain("limits", "failures"));
   }
   if (denial !== undefined) {
-    return tell(`it is none of the ${policy.keys.all.length} keys there are`, sources.inMain("keys"));
+    return tell(`it is none of the ${policy.keys.size} keys there are`, sources.inMain("keys"));
   }
   return tell(key === undefined ? "" : `${key.id}, by its ${key.digest.kind} digest`, key?.source);
 }

@@ -134,7 +134,7 @@ function toPresented(key: QuestionKey, policy: Policy) {
     case "credential":
       return { policy, credential: key.credential, assumption: "" };
     case "id": {
-      const record = policy.keys.byId.get(key.id);
+      const record = policy.keys.findById(key.id);
       return record === undefined ? undefined : createStandIn(record, policy);
     }
     default:

@@ -87,7 +87,7 @@ async function runExplain(
   const { configuration } = loaded;
   const explained = await explainRequest(question, configuration, createSources(snapshot), verifyBcrypt);
   if (explained.kind === "unknown-key") {
-    const nearest = findNearest(explained.id, configuration.policy.keys.byId.keys());
+    const nearest = findNearest(explained.id, configuration.policy.keys.ids());
     return command.error(
       `error: no key has the id '${explained.id}'${nearest === undefined ? "" : `\n(Did you mean ${nearest}?)`}`,
     );

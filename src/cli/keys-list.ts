@@ -37,7 +37,7 @@ async function runList(terminal: Terminal, flags: ListFlags): Promise<ExitCode> 
     terminal.err(showDiagnostics(loaded.diagnostics, snapshot, terminal.colour));
     return EXIT.failed;
   }
-  const keys = listKeys(loaded.configuration.policy.keys.all, nowMs);
+  const keys = listKeys([...loaded.configuration.policy.keys.all()], nowMs);
   terminal.out(flags.json === true ? `${JSON.stringify(keys, undefined, 2)}\n` : formatKeys(keys));
   return EXIT.ok;
 }

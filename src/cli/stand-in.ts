@@ -1,7 +1,8 @@
 import { choicesOf, defaultKeyFormat } from "../config/issue-key.ts";
 import { sha256 } from "../policy/digest.ts";
-import { compileKeys, type Key } from "../policy/key.ts";
+import type { Key } from "../policy/key.ts";
 import { generateCredential, type KeyFormat } from "../policy/key-format.ts";
+import { compileKeys } from "../policy/key-table-builder.ts";
 import type { Policy } from "../policy/policy.ts";
 
 /** A credential nobody else knows, and a policy in which it opens the key it stands in for. */
@@ -19,7 +20,7 @@ export interface StandIn {
 export function createStandIn(key: Key, policy: Policy): StandIn {
   const { credential, assumption } = generateFor(key, policy);
   const standIn: Key = { ...key, digest: { kind: "sha256", hex: sha256(credential) } };
-  const keys = policy.keys.all.map((other) => (other === key ? standIn : other));
+  const keys = Array.from(policy.keys.all(), (other) => (other.id === key.id ? standIn : other));
   return { credential, assumption, policy: { ...policy, keys: compileKeys(keys, policy.keys.pepper) } };
 }
 

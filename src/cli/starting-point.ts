@@ -33,7 +33,7 @@ export async function findStartingPoint(name: string, upstream: string): Promise
       config: withUpstream(text, upstream),
       keys: toKeysFile(examples),
       // A wildcard is too much for a first key, and needs quotes in a shell.
-      scope: keys.all.flatMap(({ scopes }) => scopes).find((scope) => !scope.includes("*")),
+      scope: [...keys.all()].flatMap(({ scopes }) => scopes).find((scope) => !scope.includes("*")),
     },
   };
 }

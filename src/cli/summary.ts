@@ -25,7 +25,7 @@ export interface Summary {
 export function summarise({ configuration, files }: Extract<LoadResult, { readonly kind: "loaded" }>): Summary {
   const { policy, settings } = configuration;
   const { routes } = policy.routes;
-  const keys = policy.keys.all;
+  const keys = [...policy.keys.all()];
   return {
     revision: policy.revision,
     files,

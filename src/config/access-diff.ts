@@ -25,12 +25,12 @@ export function diffAccess(old: Policy, next: Policy, nowMs: number): readonly A
   const probes = createProbes(old, next);
   const [before, after] = [answer(probes, old), answer(probes, next)];
   const compare = rememberByCaller((from, to) => compareCallers(before, after, from, to));
-  const ids = new Set([...old.keys.byId.keys(), ...next.keys.byId.keys()]);
+  const ids = new Set([...old.keys.ids(), ...next.keys.ids()]);
   const changes = [
     { keyId: undefined, ...compare(NOBODY, NOBODY) },
     ...[...ids].map((keyId) => ({
       keyId,
-      ...compare(toCaller(old.keys.byId.get(keyId), nowMs), toCaller(next.keys.byId.get(keyId), nowMs)),
+      ...compare(toCaller(old.keys.findById(keyId), nowMs), toCaller(next.keys.findById(keyId), nowMs)),
     })),
   ];
   return changes.filter(({ gained, lost }) => gained.length > 0 || lost.length > 0);

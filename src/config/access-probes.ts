@@ -1,5 +1,6 @@
 import type { Policy } from "../policy/policy.ts";
 import type { PatternSegment, Route } from "../policy/route.ts";
+import type { Grants } from "../policy/scope.ts";
 
 /** An example of the requests that a route is for. */
 export interface Probe {
@@ -86,10 +87,12 @@ const WORD = /^[A-Za-z0-9_-]+$/;
 
 function collectWords(policies: readonly Policy[]): readonly string[] {
   const words = new Set<string>();
-  const grants = new Set(policies.flatMap(({ keys }) => keys.all.map((key) => key.grants)));
-  for (const { exact } of grants) {
-    for (const scope of exact) {
-      for (const word of scope.split(/[.:]/)) {
+  const seen = new Set<Grants>();
+  for (const { keys } of policies) {
+    for (const { grants } of keys.all()) {
+      if (seen.has(grants)) continue;
+      seen.add(grants);
+      for (const word of [...grants.exact].flatMap((scope) => scope.split(/[.:]/))) {
         if (WORD.test(word) && words.size < MAX_WORDS) words.add(word);
       }
     }

@@ -1,8 +1,8 @@
-import type { KeyObject } from "node:crypto";
 import type { Limit } from "../policy/bucket.ts";
 import { type KeyDigest, parseDigest } from "../policy/digest.ts";
-import { createKeyIndexBuilder, type Key, type KeyIndex } from "../policy/key.ts";
+import type { Key, KeyTable } from "../policy/key.ts";
 import { type KeyFormat, matchKeyFormat } from "../policy/key-format.ts";
+import { type Conflict, createKeyTableBuilder } from "../policy/key-table-builder.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import type { Source } from "../policy/route.ts";
 import { compileGrants, isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
@@ -13,6 +13,7 @@ import type { Path } from "./diagnostics.ts";
 import type { WrittenKey } from "./key-schema.ts";
 import type { RecordBatch } from "./record-batch.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
+import { createSlowPrefixes } from "./slow-prefixes.ts";
 import { parseInstant, quote, type Rate } from "./values.ts";
 
 /** What the main file says that a record is read against. */
@@ -23,21 +24,21 @@ export interface KeyContext {
   /** Whether the main file names a pepper, readable or not. */
   readonly hasPepper: boolean;
   readonly formats: readonly KeyFormat[];
-  readonly pepper: KeyObject | undefined;
+  /** Looks at each key beside what the main file says; `index` is where its record stands in its file. */
+  readonly lint: ((key: Key, index: number, report: Report) => void) | undefined;
 }
 
-/** The index of keys as it grows. */
+/** The table of keys as it grows. */
 export interface KeyCompiler {
-  /** Compiles records and indexes their keys; records with errors are reported and left out. */
+  /** Compiles records and adds their keys; records with errors are reported and left out. */
   readonly add: (batch: RecordBatch) => void;
-  readonly keys: KeyIndex;
-  /** Where the record of each of `keys.all` stands in the list of its file. */
-  readonly positions: readonly number[];
+  readonly hasId: (id: string) => boolean;
+  readonly finish: () => KeyTable;
 }
 
 export function createKeyCompiler(context: KeyContext, found: Findings): KeyCompiler {
-  const builder = createKeyIndexBuilder(context.pepper);
-  const positions: number[] = [];
+  const table = createKeyTableBuilder();
+  const slowPrefixes = createSlowPrefixes();
   const memo = createMemo();
   return {
     add: ({ file, start, records, lines }) => {
@@ -46,13 +47,20 @@ export function createKeyCompiler(context: KeyContext, found: Findings): KeyComp
         const index = start + offset;
         const key = compileRecord(record, index, { file, line: lines[offset] ?? 0 }, context, memo, report);
         if (key === undefined) continue;
-        checkDuplicate(key, index, builder.index, memo, report);
-        builder.add(key);
-        positions.push(index);
+        const conflict = table.add(key);
+        if (conflict !== undefined) {
+          reportConflict(conflict, key, index, report);
+          continue;
+        }
+        slowPrefixes.add(key, index);
+        context.lint?.(key, index, report);
       }
     },
-    keys: builder.index,
-    positions,
+    hasId: table.hasId,
+    finish: () => {
+      slowPrefixes.check(found);
+      return table.finish();
+    },
   };
 }
 
@@ -62,9 +70,7 @@ interface Memo {
   readonly limits: Map<string, readonly Limit[]>;
   readonly networks: Map<string, NetworkSet | undefined>;
   readonly judgedScopes: Set<string>;
-  readonly tenants: Map<string, string>;
   readonly instants: Map<string, number>;
-  readonly bcrypt: Map<string, Source>;
 }
 
 function createMemo(): Memo {
@@ -73,9 +79,7 @@ function createMemo(): Memo {
     limits: new Map(),
     networks: new Map(),
     judgedScopes: new Set(),
-    tenants: new Map(),
     instants: new Map(),
-    bcrypt: new Map(),
   };
 }
 
@@ -118,7 +122,7 @@ function compileRecord(
   return {
     id: record.id,
     name: record.name,
-    tenant: record.tenant && remember(memo.tenants, record.tenant, () => record.tenant ?? ""),
+    tenant: record.tenant,
     digest,
     prefix: record.prefix,
     scopes,
@@ -218,7 +222,8 @@ function compileScopes(
       checkScope(scope, catalogue, (message, fix) => report.warning(at("scopes", index), message, fix));
     } else memo.judgedScopes.add(scope);
   }
-  return remember(memo.grants, scopes.join("\n"), () => ({
+  const name = scopes.length === 1 ? (scopes[0] ?? "") : scopes.join("\n");
+  return remember(memo.grants, name, () => ({
     scopes,
     grants: compileGrants(scopes, catalogue ?? new Map()),
   }));
@@ -284,22 +289,10 @@ function compileInstant(
 }
 
 /** Two records with one id would share buckets and hide one another; two with one digest are one credential. */
-function checkDuplicate(key: Key, index: number, known: KeyIndex, memo: Memo, report: Report): void {
-  const sameId = known.byId.get(key.id);
-  if (sameId !== undefined) {
-    report.error(["keys", index, "id"], `The id ${quote(key.id)} stands already at ${toPlace(sameId.source)}`);
-  }
-  const sameDigest = findSameDigest(key, known, memo);
-  if (sameId !== undefined || sameDigest === undefined) return;
-  report.error(["keys", index, "hash"], `The same digest stands already at ${toPlace(sameDigest)}`);
-}
-
-function findSameDigest({ digest, source }: Key, known: KeyIndex, memo: Memo): Source | undefined {
-  if (digest.kind === "sha256") return known.bySha256.get(digest.hex)?.source;
-  if (digest.kind === "hmac-sha256") return known.byHmac.get(digest.hex)?.source;
-  const same = memo.bcrypt.get(digest.text);
-  memo.bcrypt.set(digest.text, source);
-  return same;
+function reportConflict({ over, key: { source } }: Conflict, { id }: Key, index: number, report: Report): void {
+  const at = `stands already at ${toPlace(source)}`;
+  if (over === "id") report.error(["keys", index, "id"], `The id ${quote(id)} ${at}`);
+  else report.error(["keys", index, "hash"], `The same digest ${at}`);
 }
 
 function toPlace({ file, line }: Source): string {

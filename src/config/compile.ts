@@ -2,7 +2,9 @@ import type { KeyObject } from "node:crypto";
 import type { Limit } from "../policy/bucket.ts";
 import { type CredentialRules, foldParameter } from "../policy/credential.ts";
 import { createPepper } from "../policy/digest.ts";
+import type { KeyIndex, KeyTable } from "../policy/key.ts";
 import { type KeyFormat, MIN_SECRET_BITS, parseKeyFormat } from "../policy/key-format.ts";
+import { openKeyTable } from "../policy/key-table.ts";
 import { compileRoutes } from "../policy/route.ts";
 import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkSegment, compileDenials } from "./compile-denials.ts";
@@ -13,15 +15,13 @@ import { compileManagement } from "./compile-management.ts";
 import { compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
 import { findNearest } from "./diagnostics.ts";
-import { lintPolicy } from "./lint.ts";
+import { createKeyLint, lintMain } from "./lint.ts";
 import type { MainLines } from "./main-lines.ts";
 import type { RecordBatch } from "./record-batch.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { Configuration } from "./settings.ts";
-import { checkSlowPrefixes } from "./slow-prefixes.ts";
 import type { Surroundings } from "./snapshot.ts";
-import type { Stepwise } from "./stepwise.ts";
 import { type Rate, toLimit } from "./values.ts";
 
 /** Everything a configuration is compiled from but its key records. Plain data, so that it can come from another thread. */
@@ -35,15 +35,40 @@ export interface CompileInput {
   readonly isPartial: boolean;
 }
 
-/** A compilation under way. Nothing it does in one go takes longer than a few milliseconds. */
+/** A compilation under way. */
 export interface Compilation {
   /** Takes the next records; those of a hundred thousand keys come one batch after another. */
   readonly add: (batch: RecordBatch) => void;
-  readonly finish: () => Stepwise<Configuration>;
+  readonly finish: () => Configuration;
 }
 
 /** Compiles policy and settings. Whatever only shows when parts meet is added to `found`; with an error there, discard the result. */
 export function beginCompilation(input: CompileInput, found: Findings): Compilation {
+  const { main, lines, around, nowMs } = input;
+  const rest = compileMain(input, found);
+  const { routes, formats, defaultLimits } = rest;
+  const toLint = { main, mainFile: lines.file, around, routes, formats, defaultLimits, nowMs };
+  const keyLint = input.isPartial ? undefined : createKeyLint(toLint);
+  const hasPepper = main.hashing.pepper !== undefined;
+  const compiler = createKeyCompiler({ ...rest, hasPepper, lint: keyLint?.look }, found);
+  return {
+    add: compiler.add,
+    finish: () => {
+      if (!input.isPartial) lintMain(toLint, found);
+      keyLint?.conclude(compiler.hasId, found);
+      return rest.join(openKeyTable(compiler.finish(), rest.pepper));
+    },
+  };
+}
+
+/** The configuration that was compiled from `input`, perhaps in another thread, and found to be good with these keys. */
+export function assembleConfiguration(input: CompileInput, keys: KeyTable): Configuration {
+  const { join, pepper } = compileMain(input, { push: () => {} });
+  return join(openKeyTable(keys, pepper));
+}
+
+/** All but the keys: some of it is what they are compiled against. */
+function compileMain(input: CompileInput, found: Findings) {
   const { main, lines, around } = input;
   const report = createReport(lines.file, found);
   const formats = compileFormats(main, report);
@@ -53,19 +78,8 @@ export function beginCompilation(input: CompileInput, found: Findings): Compilat
   const operations = compileManagement(main, catalogue, lines, report);
   const max = main.limits.max === undefined ? undefined : compileRate(main.limits.max, report, ["limits", "max"]);
   const defaultLimits = compileDefaultLimits(main, max, report);
-  const hasPepper = main.hashing.pepper !== undefined;
   const pepper = compilePepper(main, around, report);
-  const compiler = createKeyCompiler({ catalogue, defaultLimits, max, hasPepper, formats, pepper }, found);
-  function* finish(): Stepwise<Configuration> {
-    const { keys } = compiler;
-    yield;
-    yield* checkSlowPrefixes(compiler, found);
-    if (!input.isPartial) {
-      yield* lintPolicy(
-        { main, mainFile: lines.file, around, routes, compiler, formats, defaultLimits, nowMs: input.nowMs },
-        found,
-      );
-    }
+  const join = (keys: KeyIndex): Configuration => {
     const segmentNames = new Set(segments.keys());
     const signingKey = main.identity.assertion && around.referenced.get(`file:${main.identity.assertion.key}`);
     return {
@@ -89,8 +103,8 @@ export function beginCompilation(input: CompileInput, found: Findings): Compilat
         identity: compileIdentity(main, signingKey, segmentNames, report),
       },
     };
-  }
-  return { add: compiler.add, finish };
+  };
+  return { formats, catalogue, routes, max, defaultLimits, pepper, join };
 }
 
 function compileFormats(main: Main, report: Report): readonly KeyFormat[] {

@@ -17,6 +17,12 @@ export interface Document {
   readonly recordLine: (index: number) => number;
 }
 
+/** A text whose records are read some at a time, and never all in memory. */
+export interface OpenRecords extends Pick<Document, "locate" | "recordLine"> {
+  /** Reads the text from its beginning; returns whether it held nothing but these records to its end. */
+  readonly read: (batch: number) => Generator<readonly unknown[], boolean>;
+}
+
 /** Something a text says that no document may; the path is filled in where it is known. */
 export interface DocumentProblem {
   readonly position: Position | undefined;

@@ -1,5 +1,12 @@
 import type { Path } from "./diagnostics.ts";
-import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument, toPosition } from "./document.ts";
+import {
+  type DocumentProblem,
+  MAX_DEPTH,
+  type OpenRecords,
+  type Position,
+  type ReadDocument,
+  toPosition,
+} from "./document.ts";
 
 /**
  * Reads JSON with the engine's own parser, which is strict and fast. One scan over the text finds what
@@ -33,13 +40,11 @@ export function parseJson(text: string): ReadDocument {
 
 /**
  * A file that is one object with a list of records in it, read some records at a time; undefined where it is
- * anything else. Generates what `parseJson` would make of the list, and returns whether all of the text is as strict.
+ * anything else. Reads what `parseJson` would make of the list, and returns whether all of the text is as strict.
  */
-export function openJsonRecords(
-  text: string,
-  lines: number[],
-): ((batch: number) => Generator<readonly unknown[], boolean>) | undefined {
-  const { depth, colons, records, recordLines } = scan(text);
+export function openJsonRecords(text: string): OpenRecords | undefined {
+  const outline = scan(text);
+  const { depth, colons, records, recordLines } = outline;
   const [first, last] = [records[0], records.at(-1)];
   if (first === undefined || last === undefined || depth > MAX_DEPTH) return undefined;
   const cursor = createCursor(text, last);
@@ -50,18 +55,22 @@ export function openJsonRecords(
   const { keys, ...others } = Object(frame) as { readonly keys?: unknown };
   if (!Array.isArray(keys) || keys.length > 0 || Object.keys(others).some((name) => name !== "$schema"))
     return undefined;
-  for (const line of recordLines) lines.push(line);
-  return function* read(batch) {
+  function* read(batch: number): Generator<readonly unknown[], boolean> {
     let members = countMembers(frame);
     for (let start = 0; start < records.length; start += batch) {
-      const stop = start + batch < records.length ? records[start + batch] : end;
-      const list = text.slice(records[start], stop).replace(/,[ \t\r\n]*$/, "");
-      const values = parseQuietly(`[${list}]`);
+      const next = start + batch < records.length ? records[start + batch] : undefined;
+      const stop = next === undefined ? end : text.lastIndexOf(",", next);
+      const values = parseQuietly(`[${text.slice(records[start], stop)}]`);
       if (!Array.isArray(values) || values.length !== Math.min(batch, records.length - start)) return false;
       members += countMembers(values);
       yield values;
     }
     return members === colons;
+  }
+  return {
+    read,
+    recordLine: (index) => recordLines[index] ?? 0,
+    locate: (path, part) => locate(text, path, part, outline),
   };
 }
 

@@ -4,13 +4,11 @@ import type { KeyFormat } from "../policy/key-format.ts";
 import { compileNetworks, parseAddress, parseNetwork } from "../policy/network.ts";
 import type { Route } from "../policy/route.ts";
 import { type Grants, grantsScope } from "../policy/scope.ts";
-import type { KeyCompiler } from "./compile-keys.ts";
 import { smallestCapacity } from "./compile-limits.ts";
 import { findShadowed } from "./lint-routes.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { Surroundings } from "./snapshot.ts";
-import type { Stepwise } from "./stepwise.ts";
 import { quote } from "./values.ts";
 
 /** What the lint rules look at: parts that are each valid, but perhaps not what was meant together. */
@@ -19,25 +17,25 @@ export interface LintInput {
   readonly mainFile: string;
   readonly around: Surroundings;
   readonly routes: readonly Route[];
-  readonly compiler: Pick<KeyCompiler, "keys" | "positions">;
   readonly formats: readonly KeyFormat[];
   readonly defaultLimits: readonly Limit[];
   /** Undefined: nothing is said of expiry. */
   readonly nowMs: number | undefined;
 }
 
-// About two milliseconds of looking at keys.
-const SLICE = 2_000;
+/** Looks at the keys one by one, as they are compiled. */
+export interface KeyLint {
+  readonly look: (key: Key, index: number, report: Report) => void;
+  /** What only shows when all keys are known. */
+  readonly conclude: (hasId: (id: string) => boolean, found: Findings) => void;
+}
 
 /** Adds what can never have been meant, as errors, and what is most likely a slip, as warnings. */
-export function* lintPolicy(input: LintInput, found: Findings): Stepwise<void> {
+export function lintMain(input: LintInput, found: Findings): void {
   const report = createReport(input.mainFile, found);
   lintRoutes(input, report);
   lintCosts(input, report);
   lintAdmin(input, report);
-  yield;
-  yield* lintPrefixes(input, found);
-  yield* lintKeys(input, found);
   lintModes(input, found);
 }
 
@@ -97,49 +95,53 @@ function isLoopback(range: string): boolean {
   return network !== undefined && LOOPBACK.contains(network.address);
 }
 
-/** A bcrypt record whose prefix no format begins with is never looked at. */
-function* lintPrefixes({ compiler: { keys, positions }, formats }: LintInput, found: Findings): Stepwise<void> {
-  const starts = formats.map(({ prefix }) => prefix);
-  if (starts.length === 0 || keys.slowByPrefix.size === 0) return;
-  for (const [at, { prefix, digest, source }] of keys.all.entries()) {
-    if (at % SLICE === 0) yield;
-    if (prefix === undefined || digest.kind !== "bcrypt") continue;
-    if (starts.some((start) => start.startsWith(prefix) || prefix.startsWith(start))) continue;
-    createReport(source.file, found).warning(
-      ["keys", positions[at] ?? 0, "prefix"],
-      `No key format begins with ${quote(prefix)}, so this key can never match`,
-    );
-  }
+/** A key that names its successor, which may stand further down. */
+interface Rotated {
+  readonly to: string;
+  readonly file: string;
+  readonly index: number;
 }
 
-function* lintKeys(input: LintInput, found: Findings): Stepwise<void> {
-  const { compiler, nowMs, routes } = input;
-  const { keys, positions } = compiler;
+export function createKeyLint({ routes, formats, nowMs }: LintInput): KeyLint {
+  const starts = formats.map(({ prefix }) => prefix);
   const reach = createReach(routes);
   const costliest = Math.max(1, ...routes.map(({ cost }) => cost));
   const expired = createTally();
   const idle = createTally();
-  for (const [at, key] of keys.all.entries()) {
-    if (at % SLICE === 0) yield;
-    const index = positions[at] ?? 0;
-    const report = createReport(key.source.file, found);
-    if (key.rotatedTo !== undefined && !keys.byId.has(key.rotatedTo)) {
-      report.warning(["keys", index, "rotatedTo"], `No key has the id ${quote(key.rotatedTo)}`);
-    }
-    if (key.status === "revoked") continue;
-    if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
-      expired.count(key, index);
-      continue;
-    }
-    if (routes.length > 0 && !reach.any(key)) idle.count(key, index);
-    lintKeyCost(key, index, costliest, routes, reach, report);
-  }
-  expired.tell(found, "expiresAt", { one: "has expired", many: "have expired" });
-  const reachNothing = "the scopes of no route, so";
-  idle.tell(found, "scopes", {
-    one: `has ${reachNothing} it can call nothing`,
-    many: `have ${reachNothing} they can call nothing`,
-  });
+  const rotated: Rotated[] = [];
+  return {
+    look: (key, index, report) => {
+      lintPrefix(key, index, starts, report);
+      if (key.rotatedTo !== undefined) rotated.push({ to: key.rotatedTo, file: key.source.file, index });
+      if (key.status === "revoked") return;
+      if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
+        expired.count(key, index);
+        return;
+      }
+      if (routes.length > 0 && !reach.any(key)) idle.count(key, index);
+      lintKeyCost(key, index, costliest, routes, reach, report);
+    },
+    conclude: (hasId, found) => {
+      for (const { to, file, index } of rotated) {
+        if (hasId(to)) continue;
+        createReport(file, found).warning(["keys", index, "rotatedTo"], `No key has the id ${quote(to)}`);
+      }
+      expired.tell(found, "expiresAt", { one: "has expired", many: "have expired" });
+      const reachNothing = "the scopes of no route, so";
+      idle.tell(found, "scopes", {
+        one: `has ${reachNothing} it can call nothing`,
+        many: `have ${reachNothing} they can call nothing`,
+      });
+    },
+  };
+}
+
+/** A bcrypt record whose prefix no format begins with is never looked at. */
+function lintPrefix({ prefix, digest }: Key, index: number, starts: readonly string[], report: Report): void {
+  if (starts.length === 0 || prefix === undefined || digest.kind !== "bcrypt") return;
+  if (starts.some((start) => start.startsWith(prefix) || prefix.startsWith(start))) return;
+  const message = `No key format begins with ${quote(prefix)}, so this key can never match`;
+  report.warning(["keys", index, "prefix"], message);
 }
 
 /** Counts keys of which the same is to be said: one warning a file, since where there are many there are soon more. */

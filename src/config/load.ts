@@ -9,14 +9,14 @@ import { readMainLines } from "./main-lines.ts";
 import { parseDocument } from "./parse-document.ts";
 import type { Rejected, Watched } from "./policy-store.ts";
 import type { RecordBatch } from "./record-batch.ts";
-import { openRecordStream } from "./record-stream.ts";
-import { type Finding, locateFindings, locateNearest } from "./report.ts";
+import { openRecordStream, type RecordStream } from "./record-stream.ts";
+import type { Comparison } from "./reload-comparison.ts";
+import { type Finding, type Findings, locateFindings, locateNearest } from "./report.ts";
 import { createConcern, salvage } from "./salvage.ts";
 import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
-import { runThrough } from "./stepwise.ts";
 import { type Parsed, parseSocketAddress, parseUpstream, type UpstreamAddress } from "./values.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
@@ -43,46 +43,91 @@ export type LoadResult =
 export interface LoadedConfiguration extends Watched {
   readonly kind: "loaded";
   readonly configuration: Configuration;
+  /** With the table of its keys, all that another thread needs to assemble the same configuration. */
+  readonly input: CompileInput;
   readonly warnings: readonly Diagnostic[];
+  /** How it differs from what the loader was told to compare it with. */
+  readonly comparison?: Comparison | undefined;
 }
 
 export type RejectedConfiguration = Rejected;
 
-/** Turns a snapshot into a configuration, or into every reason why it is none. `nowMs` lets it speak of expired keys. */
-export function parseConfiguration(snapshot: Snapshot, overrides: Overrides = {}, nowMs?: number): LoadResult {
-  const prepared = prepareConfiguration(snapshot, overrides, nowMs);
-  if (prepared.kind === "rejected") return prepared;
+/** Findings that are kept for later: all of them, or the first ones where somebody waits. */
+export interface FindingList extends Findings {
+  readonly list: () => readonly Finding[];
+}
+
+/**
+ * Turns a snapshot into a configuration, or into every reason why it is none. `nowMs` lets it speak of expired keys.
+ * Large keys files are hoped to be valid, and read once; where one is not, all is begun anew.
+ */
+export function parseConfiguration(
+  snapshot: Snapshot,
+  overrides: Overrides = {},
+  nowMs?: number,
+  createFindings: () => FindingList = createFindingList,
+): LoadResult {
+  const hopeful = parseOnce(snapshot, overrides, nowMs, createFindings(), false);
+  if (hopeful !== undefined) return hopeful;
+  const checked = parseOnce(snapshot, overrides, nowMs, createFindings(), true);
+  if (checked === undefined) throw new Error("a keys file that was read through once could not be read again");
+  return checked;
+}
+
+function createFindingList(): FindingList {
   const found: Finding[] = [];
-  const compilation = beginCompilation(prepared.input, found);
-  for (const batch of prepared.batches()) compilation.add(batch);
-  const configuration = runThrough(compilation.finish());
-  const judged = prepared.judge(found);
-  return judged.kind === "rejected" ? judged : { ...judged, configuration, locate: prepared.locate };
+  return { push: (finding) => found.push(finding), list: () => found };
 }
 
-/** A configuration read and validated file by file, ready to be compiled here or in another thread. */
-export interface Prepared {
-  readonly kind: "prepared";
-  readonly input: CompileInput;
-  /** Its key records, as many at a time as are compiled in one go. */
-  readonly batches: () => Iterable<RecordBatch>;
-  /** The verdict on what was found here and while it was compiled, each finding with its place. */
-  readonly judge: (found: readonly Finding[]) => Omit<LoadedConfiguration, "configuration"> | RejectedConfiguration;
-  readonly locate: (path: Path) => Source | undefined;
-}
-
-/** The first half of `parseConfiguration`: everything that needs the texts, and nothing that must stay in one thread. */
-export function prepareConfiguration(
+/** Undefined where a large keys file is not as valid as was hoped. */
+function parseOnce(
   snapshot: Snapshot,
   overrides: Overrides,
   nowMs: number | undefined,
+  found: FindingList,
+  isChecked: boolean,
+): LoadResult | undefined {
+  const prepared = prepareConfiguration(snapshot, overrides, nowMs, isChecked);
+  if (prepared.kind === "rejected") return prepared;
+  const { input, batches, judge, locate } = prepared;
+  const compilation = beginCompilation(input, found);
+  const records = batches();
+  for (;;) {
+    const step = records.next();
+    if (step.done !== true) compilation.add(step.value);
+    else if (step.value) break;
+    else return undefined;
+  }
+  const configuration = compilation.finish();
+  const judged = judge(found.list());
+  return judged.kind === "rejected" ? judged : { ...judged, configuration, input, locate };
+}
+
+type Verdict = (Pick<LoadedConfiguration, "kind" | "warnings"> & Watched) | RejectedConfiguration;
+
+/** A configuration read and validated file by file, ready to be compiled. */
+interface Prepared {
+  readonly kind: "prepared";
+  readonly input: CompileInput;
+  /** Its key records, as many at a time as are compiled in one go; false where a file is not valid after all. */
+  readonly batches: () => Generator<RecordBatch, boolean>;
+  /** The verdict on what was found here and while it was compiled, each finding with its place. */
+  readonly judge: (found: readonly Finding[]) => Verdict;
+  readonly locate: (path: Path) => Source | undefined;
+}
+
+function prepareConfiguration(
+  snapshot: Snapshot,
+  overrides: Overrides,
+  nowMs: number | undefined,
+  isChecked: boolean,
 ): Prepared | RejectedConfiguration {
   const found: Diagnostic[] = [...snapshot.problems];
   const order = [snapshot.mainFile, ...snapshot.keysFiles.map(({ path }) => path)];
   const watched: Watched = { files: snapshot.watched, digests: snapshot.digests };
   const forced = parseOverrides(overrides, found);
   const main = parsePart(snapshot.main, mainSchema, found);
-  const keysFiles = snapshot.keysFiles.map((file) => readKeysPart(file, found));
+  const keysFiles = snapshot.keysFiles.map((file) => readKeysPart(file, isChecked, found));
   if (snapshot.main === undefined && overrides.upstream !== undefined) {
     const message = "An upstream alone is no policy; routes and keys come from a config file, which is missing";
     found.push({ severity: "error", file: overrides.upstream.origin, line: 0, column: 0, path: "", message });
@@ -192,62 +237,60 @@ function parsePart<T extends z.ZodType>(
   return saved && { document, ...saved };
 }
 
-// About a millisecond of compiling, and half of one to receive from another thread.
+// Few enough that the records of one batch stay in the nursery of the garbage collector.
 const BATCH = 500;
 
 interface KeysPart {
   readonly document: Document;
-  readonly batches: () => Iterable<RecordBatch>;
+  readonly batches: () => Generator<RecordBatch, boolean>;
 }
 
 /** Reads a keys file: whole, or batch by batch where it is large and there is nothing wrong with it. */
-function readKeysPart(file: SourceFile, found: Diagnostic[]): KeysPart | undefined {
+function readKeysPart(file: SourceFile, isChecked: boolean, found: Diagnostic[]): KeysPart | undefined {
   const stream = openRecordStream(file.path, file.text, BATCH);
-  if (stream === undefined) {
+  if (stream === undefined || (isChecked && !isValid(stream))) {
     const part = parsePart(file, keysFileSchema, found);
     return part && { document: part.document, batches: () => sliceRecords(part.document, part.value.keys) };
   }
-  const { path, text } = file;
-  const { lines, batches } = stream;
-  const recordLine = (index: number) => lines[index] ?? 0;
-  const document = { file: path, value: undefined, locate: locateLater(path, text), recordLine };
+  const { locate, recordLine, batches } = stream;
+  const document = { file: file.path, value: undefined, locate, recordLine };
   return { document, batches: () => numberRecords(document, batches()) };
 }
 
-/** Reads the whole file at the first question where something stands; mostly there is none. */
-function locateLater(file: string, text: string): Document["locate"] {
-  let locate: Document["locate"] | undefined;
-  return (path, part) => {
-    if (locate === undefined) {
-      const parsed = parseDocument(file, text);
-      locate = parsed.kind === "document" ? parsed.document.locate : () => undefined;
-    }
-    return locate(path, part);
-  };
+function isValid({ batches }: RecordStream): boolean {
+  const pass = batches();
+  for (;;) {
+    const step = pass.next();
+    if (step.done === true) return step.value;
+  }
 }
 
-function* toBatches(main: Part<Main>, keysFiles: readonly (KeysPart | undefined)[]): Iterable<RecordBatch> {
+function* toBatches(main: Part<Main>, keysFiles: readonly (KeysPart | undefined)[]): Generator<RecordBatch, boolean> {
   const inline = main.value.keys;
   if (Array.isArray(inline)) yield* sliceRecords(main.document, inline);
-  for (const part of keysFiles) if (part !== undefined) yield* part.batches();
+  for (const part of keysFiles) if (part !== undefined && !(yield* part.batches())) return false;
+  return true;
 }
 
-function* sliceRecords(document: Document, all: readonly WrittenKey[]): Iterable<RecordBatch> {
-  const slices = Array.from({ length: Math.ceil(all.length / BATCH) }, (_, at) =>
-    all.slice(at * BATCH, (at + 1) * BATCH),
-  );
-  yield* numberRecords(document, slices);
+function* sliceRecords(document: Document, all: readonly WrittenKey[]): Generator<RecordBatch, boolean> {
+  function* slices(): Generator<readonly WrittenKey[], boolean> {
+    for (let at = 0; at < all.length; at += BATCH) yield all.slice(at, at + BATCH);
+    return true;
+  }
+  return yield* numberRecords(document, slices());
 }
 
 function* numberRecords(
   { file, recordLine }: Document,
-  batches: Iterable<readonly WrittenKey[]>,
-): Iterable<RecordBatch> {
+  batches: Generator<readonly WrittenKey[], boolean>,
+): Generator<RecordBatch, boolean> {
   let start = 0;
-  for (const records of batches) {
+  for (;;) {
+    const step = batches.next();
+    if (step.done === true) return step.value;
     const first = start;
-    yield { file, start, records, lines: records.map((_, offset) => recordLine(first + offset)) };
-    start += records.length;
+    yield { file, start, records: step.value, lines: step.value.map((_, offset) => recordLine(first + offset)) };
+    start += step.value.length;
   }
 }
 

@@ -1,12 +1,20 @@
+import type { KeyTable } from "../policy/key.ts";
+import { compareTables } from "../policy/key-table-diff.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Route } from "../policy/route.ts";
 import { type Change, compareKeys, compareRoutes, compareRules } from "./policy-changes.ts";
 
 /** What a reload changes, in the terms people think in. Holds names and numbers, never a digest or metadata's values. */
-export interface PolicyDiff {
+export interface PolicyDiff extends KeysDiff, RulesDiff {}
+
+export interface KeysDiff {
   readonly keysAdded: readonly string[];
   readonly keysRemoved: readonly string[];
   readonly keysChanged: readonly Changed[];
+}
+
+/** All but the keys: there are never so many of these that it would take long to compare them. */
+export interface RulesDiff {
   /** Routes by what they match, as written. */
   readonly routesAdded: readonly string[];
   readonly routesRemoved: readonly string[];
@@ -23,39 +31,42 @@ export interface Changed {
 
 /** Compares two policies by key id and by what routes match; where things stand in the files does not matter. */
 export function diffPolicies(old: Policy, next: Policy): PolicyDiff {
-  const steps = diffStepwise(old, next);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return { ...diffKeys(old.keys.table, next.keys.table), ...diffRules(old, next) };
 }
 
-/** The same for a process that serves requests meanwhile: `pause` lets them have their turn every few milliseconds. */
-export async function diffPoliciesInSlices(
-  old: Policy,
-  next: Policy,
-  pause: () => Promise<unknown>,
-): Promise<PolicyDiff> {
-  const steps = diffStepwise(old, next);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    await pause();
+export function diffKeys(old: KeyTable, next: KeyTable): KeysDiff {
+  const keysAdded: string[] = [];
+  const keysRemoved: string[] = [];
+  const keysChanged: Changed[] = [];
+  for (const difference of compareTables(old, next)) {
+    switch (difference.kind) {
+      case "added":
+        keysAdded.push(difference.id);
+        break;
+      case "removed":
+        keysRemoved.push(difference.id);
+        break;
+      case "rewritten": {
+        const changes = compareKeys(difference.old, difference.next);
+        if (changes.length > 0) keysChanged.push({ id: difference.old.id, changes });
+        break;
+      }
+      default:
+        difference satisfies never;
+    }
   }
+  return { keysAdded, keysRemoved, keysChanged };
 }
 
-function* diffStepwise(old: Policy, next: Policy): Generator<undefined, PolicyDiff> {
+export function diffRules(old: Policy, next: Policy): RulesDiff {
   const oldRoutes = numberRoutes(old.routes.routes);
   const nextRoutes = numberRoutes(next.routes.routes);
   const oldOrder = [...oldRoutes.keys()].filter((match) => nextRoutes.has(match));
   const nextOrder = [...nextRoutes.keys()].filter((match) => oldRoutes.has(match));
   return {
-    keysAdded: yield* missingFrom(old.keys.byId, next.keys.byId),
-    keysRemoved: yield* missingFrom(next.keys.byId, old.keys.byId),
-    keysChanged: yield* compareCommon(old.keys.byId, next.keys.byId, compareKeys),
-    routesAdded: yield* missingFrom(oldRoutes, nextRoutes),
-    routesRemoved: yield* missingFrom(nextRoutes, oldRoutes),
-    routesChanged: yield* compareCommon(oldRoutes, nextRoutes, compareRoutes),
+    routesAdded: [...nextRoutes.keys()].filter((match) => !oldRoutes.has(match)),
+    routesRemoved: [...oldRoutes.keys()].filter((match) => !nextRoutes.has(match)),
+    routesChanged: compareCommon(oldRoutes, nextRoutes, compareRoutes),
     routesReordered: oldOrder.join("\n") !== nextOrder.join("\n"),
     rulesChanged: compareRules(old, next),
   };
@@ -66,48 +77,50 @@ const MAX_LINES = 50;
 // More names than this on one line hide the number that matters.
 const MAX_NAMES = 5;
 
+/** What is said of keys, in sentences: so little that it can be told to another thread. */
+export interface KeysDescription {
+  readonly cameAndWent: readonly string[];
+  readonly changed: readonly string[];
+  /** How many sentences about changed keys were left out. */
+  readonly more: number;
+}
+
+export function describeKeys({ keysAdded, keysRemoved, keysChanged }: KeysDiff): KeysDescription {
+  const changed = describeChanged(keysChanged, "keys");
+  return {
+    cameAndWent: [...describeSet(keysRemoved, "key", "removed"), ...describeSet(keysAdded, "key", "added")],
+    changed: changed.slice(0, MAX_LINES),
+    more: Math.max(0, changed.length - MAX_LINES),
+  };
+}
+
 /** One sentence for each change, removals first; the same change to several keys is one sentence. */
 export function describeDiff(diff: PolicyDiff): readonly string[] {
+  return joinDescriptions(describeKeys(diff), diff);
+}
+
+/** The same where the keys were compared elsewhere. */
+export function joinDescriptions(keys: KeysDescription, diff: RulesDiff): readonly string[] {
   const lines = [
-    ...describeSet(diff.keysRemoved, "key", "removed"),
-    ...describeSet(diff.keysAdded, "key", "added"),
+    ...keys.cameAndWent,
     ...describeSet(diff.routesRemoved, "route", "removed"),
     ...describeSet(diff.routesAdded, "route", "added"),
     ...(diff.routesReordered ? ["routes reordered"] : []),
     ...diff.rulesChanged.map((change) => describeChange(change)),
     ...describeChanged(diff.routesChanged, "routes"),
-    ...describeChanged(diff.keysChanged, "keys"),
+    ...keys.changed,
   ];
-  if (lines.length <= MAX_LINES) return lines;
-  return [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more changes`];
+  if (lines.length + keys.more <= MAX_LINES) return lines;
+  return [...lines.slice(0, MAX_LINES), `and ${lines.length + keys.more - MAX_LINES} more changes`];
 }
 
-// About two milliseconds of comparing unchanged keys.
-const SLICE = 2_000;
-
-/** The names in `other` that `base` lacks, yielding now and then so that a caller can let others have their turn. */
-export function* missingFrom(
-  base: ReadonlyMap<string, unknown>,
-  other: ReadonlyMap<string, unknown>,
-): Generator<undefined, readonly string[]> {
-  const missing: string[] = [];
-  let looked = 0;
-  for (const id of other.keys()) {
-    if (++looked % SLICE === 0) yield;
-    if (!base.has(id)) missing.push(id);
-  }
-  return missing;
-}
-
-function* compareCommon<T>(
+function compareCommon<T>(
   old: ReadonlyMap<string, T>,
   next: ReadonlyMap<string, T>,
   compare: (old: T, next: T) => readonly Change[],
-): Generator<undefined, readonly Changed[]> {
+): readonly Changed[] {
   const changed: Changed[] = [];
-  let looked = 0;
   for (const [id, value] of old) {
-    if (++looked % SLICE === 0) yield;
     const other = next.get(id);
     const changes = other === undefined ? [] : compare(value, other);
     if (changes.length > 0) changed.push({ id, changes });

@@ -14,38 +14,34 @@ export interface Watched {
   readonly digests: KnownDigests;
 }
 
-/** One attempt to load: a whole new configuration, or everything that is wrong with it. */
-export type LoadOutcome<C> =
-  | ({
-      readonly kind: "loaded";
-      readonly configuration: C;
-      readonly warnings: readonly Diagnostic[];
-    } & Watched)
-  | Rejected;
+/** A whole new configuration; what else is known of it is the caller's. */
+export interface Loaded<C> extends Watched {
+  readonly kind: "loaded";
+  readonly configuration: C;
+  readonly warnings: readonly Diagnostic[];
+}
 
 export interface Rejected extends Watched {
   readonly kind: "rejected";
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export type Loaded<C> = Extract<LoadOutcome<C>, { kind: "loaded" }>;
-
 export type ReloadOutcome =
   | { readonly kind: "swapped"; readonly revision: string; readonly previous: string }
   | { readonly kind: "unchanged" }
   | { readonly kind: "rejected"; readonly diagnostics: readonly Diagnostic[] };
 
-export interface PolicyStoreOptions<C extends Revisioned> {
+export interface PolicyStoreOptions<C extends Revisioned, L extends Loaded<C> = Loaded<C>> {
   /** Reads and compiles the files anew, off the event loop. A throw is a rejection. */
-  readonly load: () => Promise<LoadOutcome<C>>;
+  readonly load: (current: C) => Promise<L | Rejected>;
   readonly initial: C;
   readonly nowMs: () => number;
   /** A last word on a new configuration that is valid by itself; any diagnostic rejects it, and so does a throw. */
-  readonly guard?: (next: C, current: C) => Promise<readonly Diagnostic[]>;
+  readonly guard?: (next: L, current: C) => Promise<readonly Diagnostic[]>;
   /** Why `initial` is not what the files say, where it is not: it stands for a first reload that was rejected. */
   readonly rejected?: readonly Diagnostic[];
   /** Called after `current` holds the new configuration; the next load waits for its end. */
-  readonly onSwap: (next: Loaded<C>, previous: C) => Promise<void>;
+  readonly onSwap: (next: L, previous: C) => Promise<void>;
   readonly onReject: (rejected: Rejected) => void;
 }
 
@@ -59,7 +55,9 @@ export interface PolicyStore<C> {
 }
 
 /** Holds the configuration in force. A reload replaces it whole, in one assignment, or leaves the last good one. */
-export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOptions<C>): PolicyStore<C> {
+export function createPolicyStore<C extends Revisioned, L extends Loaded<C> = Loaded<C>>(
+  options: PolicyStoreOptions<C, L>,
+): PolicyStore<C> {
   // Taken apart here, so that nothing holds the first configuration once there is a second.
   const { load, guard, nowMs, onSwap, onReject } = options;
   let running: Promise<ReloadOutcome> | undefined;
@@ -103,10 +101,10 @@ export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOpti
     return outcome;
   }
 
-  async function loadGuarded(previous: C): Promise<LoadOutcome<C>> {
-    const loaded = await load();
+  async function loadGuarded(previous: C): Promise<L | Rejected> {
+    const loaded = await load(previous);
     const isNew = loaded.kind === "loaded" && loaded.configuration.policy.revision !== previous.policy.revision;
-    const diagnostics = isNew ? ((await guard?.(loaded.configuration, previous)) ?? []) : [];
+    const diagnostics = isNew ? ((await guard?.(loaded, previous)) ?? []) : [];
     const { files, digests } = loaded;
     return diagnostics.length > 0 ? { kind: "rejected", diagnostics, files, digests } : loaded;
   }
@@ -120,7 +118,7 @@ export function createPolicyStore<C extends Revisioned>(options: PolicyStoreOpti
 }
 
 /** An exception while loading must not end a process that has a good policy in force. */
-async function loadSafely<C>(load: () => Promise<LoadOutcome<C>>): Promise<LoadOutcome<C>> {
+async function loadSafely<L>(load: () => Promise<L | Rejected>): Promise<L | Rejected> {
   try {
     return await load();
   } catch (error) {

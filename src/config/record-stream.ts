@@ -1,57 +1,34 @@
 import * as z from "zod";
+import type { Document, OpenRecords } from "./document.ts";
 import { openJsonRecords } from "./json-document.ts";
 import { keyRecord, type WrittenKey } from "./key-schema.ts";
-import { streamPlainRecords } from "./plain-records.ts";
+import { openPlainRecords } from "./plain-document.ts";
 
 /** A large keys file whose records are read anew each time they are gone through, so that they are never all in memory. */
-export interface RecordStream {
-  readonly lines: readonly number[];
-  readonly batches: () => Iterable<readonly WrittenKey[]>;
+export interface RecordStream extends Pick<Document, "locate" | "recordLine"> {
+  /** Valid records; returns false, perhaps in the middle, where the file is not plainly valid and is to be read whole. */
+  readonly batches: () => Generator<readonly WrittenKey[], boolean>;
 }
-
-/** Records as read, some at a time; returns whether the file was nothing but these to its end. */
-export type ReadRecords = (batch: number) => Generator<readonly unknown[], boolean>;
 
 // Below this a file is read whole in less time than anybody notices.
 const STREAM_FROM_CHARACTERS = 256 * 1024;
 
 const records = z.array(keyRecord);
 
-/** Reads a keys file through once; undefined where it is small or is not plainly valid, and is to be read whole. */
+/** Opens a keys file to be read in batches; undefined where it is small or obviously something else. */
 export function openRecordStream(file: string, text: string, batch: number): RecordStream | undefined {
   if (text.length < STREAM_FROM_CHARACTERS || text.includes("\0")) return undefined;
-  const lines: number[] = [];
-  const read = file.toLowerCase().endsWith(".json") ? openJsonRecords(text, lines) : openPlainRecords(text, lines);
-  if (read === undefined) return undefined;
+  const open = file.toLowerCase().endsWith(".json") ? openJsonRecords(text) : openPlainRecords(text);
+  return open && { locate: open.locate, recordLine: open.recordLine, batches: () => readValid(open, batch) };
+}
+
+function* readValid({ read }: OpenRecords, batch: number): Generator<readonly WrittenKey[], boolean> {
   const pass = read(batch);
   for (;;) {
     const step = pass.next();
-    if (step.done === true) return step.value ? { lines, batches: () => readValid(read(batch)) } : undefined;
-    if (!records.safeParse(step.value).success) return undefined;
+    if (step.done === true) return step.value;
+    const valid = records.safeParse(step.value);
+    if (!valid.success) return false;
+    yield valid.data;
   }
-}
-
-/** What was found valid before, and is read from the same text. */
-function* readValid(pass: Generator<readonly unknown[], boolean>): Iterable<readonly WrittenKey[]> {
-  for (const batch of pass) yield batch as readonly WrittenKey[];
-}
-
-function openPlainRecords(text: string, lines: number[]): ReadRecords {
-  return function* read(batch) {
-    lines.length = 0;
-    let records: unknown[] = [];
-    const stream = streamPlainRecords(text);
-    for (;;) {
-      const step = stream.next();
-      if (step.done === true) {
-        if (records.length > 0) yield records;
-        return step.value.kind === "end" && lines.length > 0;
-      }
-      lines.push(step.value.line);
-      records.push(step.value.record);
-      if (records.length < batch) continue;
-      yield records;
-      records = [];
-    }
-  };
 }

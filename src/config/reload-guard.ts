@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Policy } from "../policy/policy.ts";
 import type { Diagnostic } from "./diagnostics.ts";
-import { missingFrom, numberRoutes } from "./policy-diff.ts";
 import type { Configuration } from "./settings.ts";
 import { quote } from "./values.ts";
 
@@ -14,36 +12,36 @@ export interface Removal {
 }
 
 export interface Removed {
-  readonly names: readonly string[];
+  readonly count: number;
   /** Out of how many. */
   readonly of: number;
+  /** The first few. */
+  readonly names: readonly string[];
 }
 
-/** Refuses a configuration that removes more keys or routes than its own `reload` says is meant; empty: it may pass. */
-export async function guardReload(
-  next: Configuration,
-  current: Configuration,
-  mainFile: string,
-  pause: () => Promise<unknown>,
-): Promise<readonly Diagnostic[]> {
-  const steps = findRemovalStepwise(current.policy, next.policy);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return judgeRemoval(step.value, next, mainFile);
-    await pause();
-  }
+/** All that a removal is found by: ids and what routes match. */
+export interface Removable {
+  readonly keyCount: number;
+  readonly keysRemoved: readonly string[];
+  readonly oldRoutes: readonly string[];
+  readonly nextRoutes: readonly string[];
 }
 
-/** What `next` removes, for a caller that need not share its thread. */
-export function findRemoval(current: Policy, next: Policy): Removal {
-  const steps = findRemovalStepwise(current, next);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+export function toRemoval({ keyCount, keysRemoved, oldRoutes, nextRoutes }: Removable): Removal {
+  const staying = new Set(nextRoutes);
+  const routesRemoved = oldRoutes.filter((match) => !staying.has(match));
+  const digest = createHash("sha256");
+  for (const id of keysRemoved) digest.update(`key ${id}\n`);
+  for (const match of routesRemoved) digest.update(`route ${match}\n`);
+  return {
+    keys: { count: keysRemoved.length, of: keyCount, names: keysRemoved.slice(0, MAX_NAMES) },
+    routes: { count: routesRemoved.length, of: oldRoutes.length, names: routesRemoved.slice(0, MAX_NAMES) },
+    // Twelve hex digits, as a revision has; the word in front keeps YAML from reading a number.
+    name: `removal-${digest.digest("hex").slice(0, 12)}`,
+  };
 }
 
-/** The diagnostics of a removal that is beyond the bound and not confirmed. */
+/** Refuses a removal of more keys or routes than the new `reload` says is meant; empty: it may pass. */
 export function judgeRemoval(
   { keys, routes, name }: Removal,
   { settings: { reload } }: Configuration,
@@ -62,8 +60,8 @@ export function judgeRemoval(
     column: 0,
     path: "reload.maxRemoved",
     message:
-      `The reload removes ${removed.names.length} of ${removed.of} ${noun}, ` +
-      `more than the ${reload.maxRemovedPercent}% that reload.maxRemoved allows: ${describeNames(removed.names)}`,
+      `The reload removes ${removed.count} of ${removed.of} ${noun}, ` +
+      `more than the ${reload.maxRemovedPercent}% that reload.maxRemoved allows: ${describeNames(removed)}`,
     fix: `If that is meant, write reload: { confirm: ${name} } in ${mainFile}; it allows this removal and no other`,
   }));
 }
@@ -71,34 +69,13 @@ export function judgeRemoval(
 // With fewer of them, removing one is a large share already, and whoever edits the file sees all of it.
 const FEW = 5;
 
-function isExcessive({ names, of }: Removed, maxPercent: number): boolean {
-  return of >= FEW && names.length * 100 > of * maxPercent;
-}
-
-// About two milliseconds of hashing.
-const SLICE = 2_000;
-
-function* findRemovalStepwise(current: Policy, next: Policy): Generator<undefined, Removal> {
-  const oldRoutes = numberRoutes(current.routes.routes);
-  const keys = yield* missingFrom(next.keys.byId, current.keys.byId);
-  const routes = yield* missingFrom(numberRoutes(next.routes.routes), oldRoutes);
-  const digest = createHash("sha256");
-  let hashed = 0;
-  for (const line of [...keys.map((id) => `key ${id}`), ...routes.map((match) => `route ${match}`)]) {
-    if (++hashed % SLICE === 0) yield;
-    digest.update(`${line}\n`);
-  }
-  return {
-    keys: { names: keys, of: current.keys.byId.size },
-    routes: { names: routes, of: oldRoutes.size },
-    // Twelve hex digits, as a revision has; the word in front keeps YAML from reading a number.
-    name: `removal-${digest.digest("hex").slice(0, 12)}`,
-  };
+function isExcessive({ count, of }: Removed, maxPercent: number): boolean {
+  return of >= FEW && count * 100 > of * maxPercent;
 }
 
 const MAX_NAMES = 3;
 
-function describeNames(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).map(quote).join(", ");
-  return names.length > MAX_NAMES ? `${shown} and ${names.length - MAX_NAMES} more` : shown;
+function describeNames({ names, count }: Removed): string {
+  const shown = names.map(quote).join(", ");
+  return count > names.length ? `${shown} and ${count - names.length} more` : shown;
 }

@@ -1,36 +1,47 @@
-import type { KeyCompiler } from "./compile-keys.ts";
+import type { Key } from "../policy/key.ts";
 import { createReport, type Findings } from "./report.ts";
-import type { Stepwise } from "./stepwise.ts";
 import { quote } from "./values.ts";
 
 // Each request with a credential of that prefix may cost one slow hash for every record that has it.
 const MAX_SLOW_PER_PREFIX = 8;
-// About a millisecond of looking prefixes up.
-const SLICE = 1_000;
 
-/** Says of prefixes that too many slow-hashed records begin with. */
-export function* checkSlowPrefixes({ keys, positions }: KeyCompiler, found: Findings): Stepwise<void> {
-  const { slowByPrefix, slowPrefixLengths } = keys;
-  const crowded = new Map<string, number>();
-  let looked = 0;
-  for (const prefix of slowByPrefix.keys()) {
-    if (++looked % SLICE === 0) yield;
-    let count = 0;
-    for (const length of slowPrefixLengths) {
-      if (length <= prefix.length) count += slowByPrefix.get(prefix.slice(0, length))?.length ?? 0;
-    }
-    if (count > MAX_SLOW_PER_PREFIX) crowded.set(prefix, count);
-  }
-  if (crowded.size === 0) return;
-  for (const [at, { prefix, digest, source }] of keys.all.entries()) {
-    if (at % SLICE === 0) yield;
-    const count = prefix === undefined || digest.kind !== "bcrypt" ? undefined : crowded.get(prefix);
-    if (prefix === undefined || count === undefined) continue;
-    crowded.delete(prefix);
-    createReport(source.file, found).error(
-      ["keys", positions[at] ?? 0, "prefix"],
-      `${count} bcrypt records fit the prefix ${quote(prefix)}; expected at most ${MAX_SLOW_PER_PREFIX}, as each costs a slow hash`,
-      "Give each record a longer prefix of its key",
-    );
-  }
+/** The prefixes of slow-hashed records, as they are met. */
+export interface SlowPrefixes {
+  readonly add: (key: Key, index: number) => void;
+  /** Says of prefixes that too many records begin with. */
+  readonly check: (found: Findings) => void;
+}
+
+interface Sharing {
+  readonly file: string;
+  readonly index: number;
+  count: number;
+}
+
+export function createSlowPrefixes(): SlowPrefixes {
+  const prefixes = new Map<string, Sharing>();
+  const lengths = new Set<number>();
+  return {
+    add: ({ digest, prefix, source }, index) => {
+      if (digest.kind !== "bcrypt" || prefix === undefined) return;
+      lengths.add(prefix.length);
+      const sharing = prefixes.get(prefix);
+      if (sharing === undefined) prefixes.set(prefix, { file: source.file, index, count: 1 });
+      else sharing.count += 1;
+    },
+    check: (found) => {
+      for (const [prefix, { file, index }] of prefixes) {
+        let count = 0;
+        for (const length of lengths) {
+          if (length <= prefix.length) count += prefixes.get(prefix.slice(0, length))?.count ?? 0;
+        }
+        if (count <= MAX_SLOW_PER_PREFIX) continue;
+        createReport(file, found).error(
+          ["keys", index, "prefix"],
+          `${count} bcrypt records fit the prefix ${quote(prefix)}; expected at most ${MAX_SLOW_PER_PREFIX}, as each costs a slow hash`,
+          "Give each record a longer prefix of its key",
+        );
+      }
+    },
+  };
 }

@@ -32,6 +32,43 @@ export async function waitForRest(paths: readonly string[], clock: RestClock): P
   return undefined;
 }
 
+// Each load may be of files that are written to while it runs; who does that so often is left to the watcher too.
+const MAX_LOADS = 3;
+
+/**
+ * Loads when no file was written to for a while, and again when one turns out to have been written to since: between
+ * the look at a file and its reading somebody may have begun to write it anew. Otherwise the path of a restless one.
+ */
+export async function loadAtRest<L extends { readonly files: readonly string[] }>(
+  paths: readonly string[],
+  load: () => Promise<L>,
+  clock: RestClock,
+): Promise<{ readonly kind: "loaded"; readonly loaded: L } | { readonly kind: "restless"; readonly path: string }> {
+  let watched = paths;
+  for (let loads = 1; ; loads += 1) {
+    const restless = await waitForRest(watched, clock);
+    if (restless !== undefined) return { kind: "restless", path: restless };
+    const startedMs = clock.now();
+    const loaded = await load();
+    const written = await findWrittenSince(startedMs - SETTLE_MS, loaded.files, clock);
+    if (written === undefined) return { kind: "loaded", loaded };
+    if (loads === MAX_LOADS) return { kind: "restless", path: written };
+    watched = [...new Set([...watched, ...loaded.files])];
+  }
+}
+
+async function findWrittenSince(
+  sinceMs: number,
+  paths: readonly string[],
+  clock: RestClock,
+): Promise<string | undefined> {
+  for (const path of paths) {
+    const atMs = await writtenAtMs(path);
+    if (atMs > sinceMs && atMs - clock.now() <= MAX_SKEW_MS) return path;
+  }
+  return undefined;
+}
+
 /** Long ago for what is no plain file: its reader has more to say about it. */
 async function writtenAtMs(path: string): Promise<number> {
   try {

@@ -8,7 +8,7 @@ export type KeyDigest =
 
 // The modular crypt form: version, cost, 22 characters of salt and 31 of digest in bcrypt's own base64.
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
-const HEX_DIGEST = /^(sha256|hmac-sha256):([0-9a-fA-F]{64})$/;
+const HEX = /^[0-9a-fA-F]{64}$/;
 
 // bcrypt's own bounds are 4 to 31; each step doubles the work, and 16 already takes seconds a key.
 const MIN_BCRYPT_COST = 4;
@@ -19,10 +19,11 @@ export const BCRYPT_MAX_BYTES = 72;
 
 /** Parses a record's digest; undefined when the text is in none of the accepted forms. */
 export function parseDigest(text: string): KeyDigest | undefined {
-  const written = HEX_DIGEST.exec(text);
-  // Through bytes, as a piece of a text keeps the whole text in memory.
-  const hex = written?.[2] && Buffer.from(written[2], "hex").toString("hex");
-  if (hex !== undefined) return { kind: written?.[1] === "sha256" ? "sha256" : "hmac-sha256", hex };
+  for (const kind of ["sha256", "hmac-sha256"] as const) {
+    if (!text.startsWith(`${kind}:`)) continue;
+    const hex = text.slice(kind.length + 1);
+    return HEX.test(hex) ? { kind, hex: hex.toLowerCase() } : undefined;
+  }
   const cost = Number(BCRYPT.exec(text)?.[1]);
   return cost >= MIN_BCRYPT_COST && cost <= MAX_BCRYPT_COST ? { kind: "bcrypt", text, cost } : undefined;
 }

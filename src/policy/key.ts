@@ -25,15 +25,27 @@ export interface Key {
   readonly source: Source;
 }
 
+/** All keys of a policy in one piece of memory, which threads share without copying. Never holds a credential. */
+export type KeyTable = SharedArrayBuffer;
+
 /** Keys by what can be computed from a credential: never a scan, never a comparison of secrets. */
 export interface KeyIndex {
-  readonly all: readonly Key[];
-  readonly byId: ReadonlyMap<string, Key>;
-  readonly bySha256: ReadonlyMap<string, Key>;
-  readonly byHmac: ReadonlyMap<string, Key>;
+  /** What all of it stands in, for other threads to open. */
+  readonly table: KeyTable;
+  readonly size: number;
   readonly pepper: KeyObject | undefined;
-  readonly slowByPrefix: ReadonlyMap<string, readonly Key[]>;
+  readonly hmacCount: number;
   readonly slowPrefixLengths: readonly number[];
+  /** The most rounds of bcrypt that a credential may take to verify: all keys of a prefix are tried. */
+  readonly slowRounds: number;
+  readonly hasId: (id: string) => boolean;
+  readonly findById: (id: string) => Key | undefined;
+  readonly findByDigest: (digest: KeyDigest) => Key | undefined;
+  /** The slow-hashed keys of exactly that prefix. */
+  readonly findByPrefix: (prefix: string) => readonly Key[];
+  /** Every key, in the order of the files. None is kept, so a large table is best gone through once. */
+  readonly all: () => Iterable<Key>;
+  readonly ids: () => Iterable<string>;
 }
 
 /** Credentials that a slow hash already verified in this process, by the digest they verified against. */
@@ -52,60 +64,12 @@ export type FoundKey =
   | { readonly kind: "unverified"; readonly candidates: readonly Key[] }
   | { readonly kind: "unknown" };
 
-/** An index as it grows: a hundred thousand keys are added a batch at a time. */
-export interface KeyIndexBuilder {
-  readonly add: (key: Key) => void;
-  /** Always that of the keys added so far. */
-  readonly index: KeyIndex;
-}
-
-export function createKeyIndexBuilder(pepper: KeyObject | undefined): KeyIndexBuilder {
-  const all: Key[] = [];
-  const byId = new Map<string, Key>();
-  const bySha256 = new Map<string, Key>();
-  const byHmac = new Map<string, Key>();
-  const slowByPrefix = new Map<string, Key[]>();
-  const slowPrefixLengths: number[] = [];
-  const add = (key: Key): void => {
-    all.push(key);
-    byId.set(key.id, key);
-    switch (key.digest.kind) {
-      case "sha256":
-        bySha256.set(key.digest.hex, key);
-        break;
-      case "hmac-sha256":
-        byHmac.set(key.digest.hex, key);
-        break;
-      case "bcrypt": {
-        // A bcrypt record without a prefix can be reached by nobody; the config loader refuses it.
-        if (key.prefix === undefined) break;
-        const sharing = slowByPrefix.get(key.prefix);
-        if (sharing !== undefined) sharing.push(key);
-        else {
-          slowByPrefix.set(key.prefix, [key]);
-          if (!slowPrefixLengths.includes(key.prefix.length)) slowPrefixLengths.push(key.prefix.length);
-        }
-        break;
-      }
-      default:
-        key.digest satisfies never;
-    }
-  };
-  return { add, index: { all, byId, bySha256, byHmac, pepper, slowByPrefix, slowPrefixLengths } };
-}
-
-export function compileKeys(keys: readonly Key[], pepper: KeyObject | undefined): KeyIndex {
-  const { add, index } = createKeyIndexBuilder(pepper);
-  for (const key of keys) add(key);
-  return index;
-}
-
 /** Finds the key a credential belongs to, by digest or among the few slow-hashed ones with its prefix. */
 export function findKey(credential: string, keys: KeyIndex, verified: VerifiedCredentials): FoundKey {
-  const bySha256 = keys.bySha256.get(sha256(credential));
+  const bySha256 = keys.findByDigest({ kind: "sha256", hex: sha256(credential) });
   if (bySha256 !== undefined) return { kind: "key", key: bySha256 };
-  if (keys.pepper !== undefined && keys.byHmac.size > 0) {
-    const byHmac = keys.byHmac.get(hmacSha256(credential, keys.pepper));
+  if (keys.pepper !== undefined && keys.hmacCount > 0) {
+    const byHmac = keys.findByDigest({ kind: "hmac-sha256", hex: hmacSha256(credential, keys.pepper) });
     if (byHmac !== undefined) return { kind: "key", key: byHmac };
   }
   const candidates = slowCandidates(credential, keys);
@@ -117,7 +81,7 @@ export function findKey(credential: string, keys: KeyIndex, verified: VerifiedCr
 
 function slowCandidates(credential: string, keys: KeyIndex): readonly Key[] {
   if (credential.length > BCRYPT_MAX_BYTES) return [];
-  return keys.slowPrefixLengths.flatMap((length) => keys.slowByPrefix.get(credential.slice(0, length)) ?? []);
+  return keys.slowPrefixLengths.flatMap((length) => keys.findByPrefix(credential.slice(0, length)));
 }
 
 /** Why a verified key may not be used at this instant; undefined when it may. */

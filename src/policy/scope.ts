@@ -21,18 +21,26 @@ export function isScopeText(text: string): boolean {
 /** Compiles a key's scopes: `*` grants all, `orders:*` by segment; implications are followed to their end. */
 export function compileGrants(scopes: readonly string[], catalogue: ScopeCatalogue): Grants {
   const exact = new Set<string>();
-  const patterns: RegExp[] = [];
   const pending = [...scopes];
   for (let scope = pending.pop(); scope !== undefined; scope = pending.pop()) {
     if (exact.has(scope)) continue;
     exact.add(scope);
     pending.push(...(catalogue.get(scope) ?? []));
-    if (scope === "*" || !scope.includes("*") || TWO_WILDCARDS_IN_SEGMENT.test(scope)) continue;
+    if (!isPattern(scope)) continue;
     const pattern = compilePattern(scope);
-    patterns.push(pattern);
     for (const known of catalogue.keys()) if (pattern.test(known)) pending.push(known);
   }
-  return { all: exact.has("*"), exact, patterns };
+  return toGrants(exact);
+}
+
+/** Grants of scopes whose implications are among them. */
+export function toGrants(scopes: Iterable<string>): Grants {
+  const exact = new Set(scopes);
+  return { all: exact.has("*"), exact, patterns: [...exact].filter(isPattern).map(compilePattern) };
+}
+
+function isPattern(scope: string): boolean {
+  return scope !== "*" && scope.includes("*") && !TWO_WILDCARDS_IN_SEGMENT.test(scope);
 }
 
 export function grantsScope(grants: Grants, scope: string): boolean {

@@ -36,8 +36,6 @@ export interface ShadowPair {
   readonly sameFront: boolean;
   /** The candidate's route for each live one, where both route every request alike; else undefined. */
   readonly routes: ReadonlyMap<Route, Route> | undefined;
-  readonly liveBcrypt: ReadonlyMap<string, Key>;
-  readonly candidateBcrypt: ReadonlyMap<string, Key>;
 }
 
 /** What the candidate spends: never the live buckets. */
@@ -58,8 +56,6 @@ export function pairPolicies(live: Policy, candidate: Policy): ShadowPair {
     samePepper: ours !== undefined && theirs !== undefined && ours.equals(theirs),
     sameFront: JSON.stringify(frontOf(live)) === JSON.stringify(frontOf(candidate)),
     routes: pairRoutes(live, candidate),
-    liveBcrypt: indexBcrypt(live),
-    candidateBcrypt: indexBcrypt(candidate),
   };
 }
 
@@ -89,14 +85,6 @@ function pairRoutes(live: Policy, candidate: Policy): ReadonlyMap<Route, Route> 
 
 function describeRoute({ match, access, aliases, cost, limits, networks }: Route): string {
   return JSON.stringify([match, access, [...aliases.exact], aliases.endings, cost, limits, networks?.ranges]);
-}
-
-function indexBcrypt({ keys }: Policy): ReadonlyMap<string, Key> {
-  const index = new Map<string, Key>();
-  for (const sharing of keys.slowByPrefix.values()) {
-    for (const key of sharing) if (key.digest.kind === "bcrypt") index.set(key.digest.text, key);
-  }
-  return index;
 }
 
 /**
@@ -171,23 +159,14 @@ const NOTHING_VERIFIED = { find: () => undefined };
 const UNMATCHED: Verification = { kind: "unmatched" };
 
 /** The candidate's record with the digest that the live policy just verified. */
-function findByDigest({ digest }: Key, { candidate, samePepper, candidateBcrypt }: ShadowPair): Key | undefined {
-  switch (digest.kind) {
-    case "sha256":
-      return candidate.keys.bySha256.get(digest.hex);
-    case "hmac-sha256":
-      return samePepper ? candidate.keys.byHmac.get(digest.hex) : undefined;
-    case "bcrypt":
-      return candidateBcrypt.get(digest.text);
-    default:
-      return digest satisfies never;
-  }
+function findByDigest({ digest }: Key, { candidate, samePepper }: ShadowPair): Key | undefined {
+  return digest.kind === "hmac-sha256" && !samePepper ? undefined : candidate.keys.findByDigest(digest);
 }
 
 /** Whether the live policy has tried the credential on all of these digests, and so knows that none fits. */
-function wereTried(credential: string, candidates: readonly Key[], { liveBcrypt }: ShadowPair): boolean {
+function wereTried(credential: string, candidates: readonly Key[], { live }: ShadowPair): boolean {
   return candidates.every(({ digest }) => {
-    const prefix = digest.kind === "bcrypt" ? liveBcrypt.get(digest.text)?.prefix : undefined;
+    const prefix = live.keys.findByDigest(digest)?.prefix;
     return prefix !== undefined && credential.startsWith(prefix);
   });
 }

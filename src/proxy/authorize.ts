@@ -1,7 +1,7 @@
 import { decide } from "../policy/decide.ts";
 import { type Denial, type DenialReason, deny, type NeedsVerification } from "../policy/decision.ts";
 import type { RequestFacts } from "../policy/facts.ts";
-import type { Key, KeyIndex } from "../policy/key.ts";
+import type { KeyIndex } from "../policy/key.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
 import type { Clock } from "./clock.ts";
 import type { Settled, SlowVerifier } from "./gateway.ts";
@@ -64,23 +64,9 @@ export function holdBackMs(decision: Settled, policy: Policy, elapsedMs: number)
   return gridMs - (elapsedMs % gridMs);
 }
 
-const GRIDS = new WeakMap<KeyIndex, number>();
-
 /** As much time as the prefix takes that is the most work to verify: all keys that share it are tried. */
-function gridOf(keys: KeyIndex): number {
-  let gridMs = GRIDS.get(keys);
-  if (gridMs === undefined) {
-    const works = Array.from(keys.slowByPrefix.values(), (sharing) =>
-      sharing.reduce((work, key) => work + workOf(key), 0),
-    );
-    gridMs = REFUSAL_GRID_MS * 2 ** Math.ceil(Math.log2(Math.max(1, ...works)));
-    GRIDS.set(keys, gridMs);
-  }
-  return gridMs;
-}
-
-function workOf({ digest }: Key): number {
-  return digest.kind === "bcrypt" ? 2 ** (digest.cost - GRID_COST) : 0;
+function gridOf({ slowRounds }: KeyIndex): number {
+  return REFUSAL_GRID_MS * 2 ** Math.ceil(Math.log2(Math.max(1, slowRounds / 2 ** GRID_COST)));
 }
 
 /** The denial for what must not happen. Whatever broke, the upstream hears nothing more of this request. */

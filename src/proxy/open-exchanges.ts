@@ -41,7 +41,7 @@ export function createOpenExchanges(): OpenExchanges {
 
 /** A record of the same id with another digest is another key: the credential that opened this is gone. */
 function isUsable(key: Key, keys: KeyIndex, nowMs: number): boolean {
-  const current = keys.byId.get(key.id);
+  const current = keys.findById(key.id);
   if (current === undefined || findStatusProblem(current, nowMs) !== undefined) return false;
   const [before, now] = [key.digest, current.digest];
   if (before.kind === "bcrypt" || now.kind === "bcrypt") {

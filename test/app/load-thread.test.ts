@@ -9,7 +9,7 @@ test("a thread that ends takes nothing from the one that was started in its plac
   const folder = await createFolder();
   const main = 'upstream: http://127.0.0.1:1\nroutes: [{ match: "* /**", authenticated: true }]\nkeys: []\n';
   const configFile = await folder.write("latchkey.yaml", main);
-  const request = { configFile, overrides: {}, env: {}, nowMs: 0, copy: undefined };
+  const request = { configFile, overrides: {}, env: {}, nowMs: 0, copy: undefined, basis: undefined };
   // Ends the thread as soon as nothing is asked of it, as a pause in the reloads does.
   const idle: (() => void)[] = [];
   const clock = {

@@ -7,7 +7,7 @@ import { createSourceIo, readSnapshot } from "../../src/config/source.ts";
 import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { sha256 } from "../../src/policy/digest.ts";
-import { compileKeys } from "../../src/policy/key.ts";
+import { compileKeys } from "../../src/policy/key-table-builder.ts";
 import { parseAddress } from "../../src/policy/network.ts";
 import { createDirectory, run } from "./run.ts";
 

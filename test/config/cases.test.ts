@@ -42,7 +42,7 @@ function summarize({ policy, settings }: Configuration): readonly string[] {
   return [
     `loaded: ${address} -> ${upstream.socketPath ?? upstream.origin}`,
     ...policy.routes.routes.map((route) => `route ${route.match}: ${summarizeAccess(route)}${summarizeRoute(route)}`),
-    ...policy.keys.all.map((key) => {
+    ...Array.from(policy.keys.all(), (key) => {
       const limits = key.limits.map(({ id, name, capacity }) => `${name} (${capacity}, ${id})`).join(", ");
       const networks = key.networks === undefined ? "" : ` from ${key.networks.ranges.join(", ")}`;
       return `key ${key.id} at ${key.source.file}:${key.source.line}: ${key.status} [${key.scopes.join(" ")}] ${limits}${networks}`.trimEnd();

@@ -178,7 +178,7 @@ describe("what other files and variables hold", () => {
     const main = `${MAIN}hashing: { pepper: { file: pepper } }\nkeys: [{ id: a, hash: "hmac-${HASH}" }]\n`;
     const { keys } = configurationOf(main, {}, referenced("file:pepper", "0123456789abcdef\n")).policy;
     expect(keys.pepper?.symmetricKeySize).toBe(16);
-    expect(keys.byHmac.size).toBe(1);
+    expect(keys.hmacCount).toBe(1);
   });
 
   test("is refused as a pepper when it is short", () => {
@@ -221,7 +221,7 @@ test("a hundred thousand records load, and all errors of a large file are told, 
     });
   const keysFiles = (text: string) => ({ keysFiles: [{ path: "keys.json", text, mode: 0o600 }] });
   const good = load(MAIN, {}, keysFiles(textOf(100_000, {})));
-  expect(good.kind === "loaded" && good.configuration.policy.keys.byId.size).toBe(100_000);
+  expect(good.kind === "loaded" && good.configuration.policy.keys.size).toBe(100_000);
   const bad = load(MAIN, {}, keysFiles(textOf(10_000, { scope: "x" })));
   expect(bad.kind === "rejected" && bad.diagnostics.length).toBe(10_000);
 });

@@ -1,30 +1,40 @@
 import { describe, expect, test } from "vitest";
 import type { Diagnostic } from "../../src/config/diagnostics.ts";
-import { createPolicyStore, type LoadOutcome, type PolicyStoreOptions } from "../../src/config/policy-store.ts";
+import {
+  createPolicyStore,
+  type Loaded,
+  type PolicyStoreOptions,
+  type Rejected,
+} from "../../src/config/policy-store.ts";
 
 interface Fake {
   readonly policy: { readonly revision: string };
 }
 
 const BAD: Diagnostic = { severity: "error", file: "a.yaml", line: 1, column: 1, path: "", message: "Bad" };
-const REJECTED: LoadOutcome<Fake> = { kind: "rejected", diagnostics: [BAD], files: ["bad.yaml"], digests: new Map() };
+const REJECTED: Loaded<Fake> | Rejected = {
+  kind: "rejected",
+  diagnostics: [BAD],
+  files: ["bad.yaml"],
+  digests: new Map(),
+};
 
 function revision(name: string): Fake {
   return { policy: { revision: name } };
 }
 
-function loaded(name: string): LoadOutcome<Fake> {
+function loaded(name: string): Loaded<Fake> | Rejected {
   return { kind: "loaded", configuration: revision(name), warnings: [], files: [`${name}.yaml`], digests: new Map() };
 }
 
 /** A store over loads that the test ends one by one, and a record of what it reported. */
 function createFixture(options: Partial<PolicyStoreOptions<Fake>> = {}) {
-  const pending: PromiseWithResolvers<LoadOutcome<Fake>>[] = [];
+  const pending: PromiseWithResolvers<Loaded<Fake> | Rejected>[] = [];
   const reports: string[] = [];
   let nowMs = 1000;
   const store = createPolicyStore<Fake>({
     load: () => {
-      const load = Promise.withResolvers<LoadOutcome<Fake>>();
+      const load = Promise.withResolvers<Loaded<Fake> | Rejected>();
       pending.push(load);
       return load.promise;
     },
@@ -36,7 +46,7 @@ function createFixture(options: Partial<PolicyStoreOptions<Fake>> = {}) {
     onReject: ({ diagnostics }) => reports.push(diagnostics.map(({ message }) => message).join()),
     ...options,
   });
-  const finish = (index: number, outcome: LoadOutcome<Fake>) => pending[index]?.resolve(outcome);
+  const finish = (index: number, outcome: Loaded<Fake> | Rejected) => pending[index]?.resolve(outcome);
   return { store, reports, pending, finish };
 }
 
@@ -94,7 +104,9 @@ describe("reload()", () => {
 
   test("reload() lets a guard refuse a configuration that is valid by itself", async () => {
     const { store, reports, finish } = createFixture({
-      guard: async (next, current) => [{ ...BAD, message: `${current.policy.revision} to ${next.policy.revision}` }],
+      guard: async (next, current) => [
+        { ...BAD, message: `${current.policy.revision} to ${next.configuration.policy.revision}` },
+      ],
     });
     const reload = store.reload();
     finish(0, loaded("two"));

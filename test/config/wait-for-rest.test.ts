@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { waitForRest } from "../../src/config/wait-for-rest.ts";
+import { loadAtRest, waitForRest } from "../../src/config/wait-for-rest.ts";
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -80,5 +80,52 @@ describe("waitForRest()", () => {
   ])("waitForRest() does not wait for %s", async (_, make) => {
     expect(await wait(await make())).toBeUndefined();
     expect(pauses).toEqual([]);
+  });
+});
+
+describe("loadAtRest()", () => {
+  /** Loads a file that is changed while that happens, as often as said. */
+  async function load(path: string, changes: number, extra: readonly string[] = []) {
+    let loads = 0;
+    const result = await loadAtRest(
+      [path],
+      async () => {
+        loads += 1;
+        nowMs += 5;
+        if (loads <= changes) await fileOf(nowMs - 1);
+        return { files: [path, ...extra], loads };
+      },
+      {
+        now: () => nowMs,
+        pause: async (delayMs) => {
+          nowMs += delayMs;
+        },
+      },
+    );
+    return { result, loads };
+  }
+
+  test("loadAtRest() loads once what nobody writes to", async () => {
+    const path = await fileOf(NOW_MS - 200);
+    expect(await load(path, 0)).toMatchObject({ result: { kind: "loaded" }, loads: 1 });
+  });
+
+  test("loadAtRest() waits and loads again when a file was begun anew after the look at it", async () => {
+    const path = await fileOf(NOW_MS - 200);
+    expect(await load(path, 1)).toMatchObject({ result: { kind: "loaded", loaded: { loads: 2 } } });
+    expect(nowMs - NOW_MS).toBeGreaterThanOrEqual(100);
+  });
+
+  test("loadAtRest() waits for a file that it learns of by loading", async () => {
+    const path = await fileOf(NOW_MS - 200);
+    const folder = join(directory, "keys.d");
+    await mkdir(folder);
+    const other = await fileOf(NOW_MS - 1, folder);
+    expect(await load(path, 0, [other])).toMatchObject({ result: { kind: "loaded" }, loads: 2 });
+  });
+
+  test("loadAtRest() names a file that is written to in every load", async () => {
+    const path = await fileOf(NOW_MS - 200);
+    expect(await load(path, Number.POSITIVE_INFINITY)).toEqual({ result: { kind: "restless", path }, loads: 3 });
   });
 });

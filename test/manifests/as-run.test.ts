@@ -45,6 +45,13 @@ describe.each(distinct(sidecars))("the program in %s", (_, sidecar) => {
     }
   });
 
+  test("tells its metrics where the PodMonitor asks", async () => {
+    const monitors = sidecar.beside.filter(({ kind }) => kind === "PodMonitor");
+    const path = /"path":"([^"]*)"/.exec(JSON.stringify(monitors))?.[1] ?? "/metrics";
+    const answer = await fetch(`${program.adminUrl}${path}`);
+    expect(await answer.text()).toContain("latchkey_build_info");
+  });
+
   test("answers the probes of the sidecar, and not those of the app, while there is no app", async () => {
     const { latchkey, apps } = sidecar;
     await upstream.close();

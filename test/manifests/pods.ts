@@ -7,6 +7,8 @@ export interface Sidecar {
   /** For a message: the render, and what holds the template. */
   readonly name: string;
   readonly kind: string;
+  /** The name of what holds the template. */
+  readonly holder: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly spec: PodSpec;
   readonly latchkey: Container;
@@ -99,5 +101,15 @@ function toSidecar(render: string, holder: Manifest, beside: readonly Manifest[]
   const latchkey = spec.initContainers.find(({ name }) => name === "latchkey");
   const name = `${holder.kind} ${holder.metadata.name} of ${render}`;
   if (latchkey === undefined) throw new Error(`${name} has no container latchkey`);
-  return { name, kind: holder.kind, labels: metadata.labels, spec, latchkey, apps: spec.containers, beside };
+  const { kind } = holder;
+  return {
+    name,
+    kind,
+    holder: holder.metadata.name,
+    labels: metadata.labels,
+    spec,
+    latchkey,
+    apps: spec.containers,
+    beside,
+  };
 }

@@ -135,11 +135,26 @@ describe.each(sidecars.map((sidecar) => [sidecar.name, sidecar] as const))("the 
   });
 
   test("is the only way in: no Service and no NetworkPolicy knows another port of the pod", () => {
-    const targets = all(beside, "Service").flatMap(({ spec: service }) => numbersOf(service, "targetPort"));
-    const allowed = all(beside, "NetworkPolicy").flatMap(({ spec: policy }) => numbersOf(policy, "port"));
+    const targets = all(beside, "Service").flatMap(({ spec: service }) => valuesOf(service, "targetPort"));
+    const allowed = all(beside, "NetworkPolicy").flatMap(({ spec: policy }) => valuesOf(policy, "port"));
     const listen = portOf(mounted.settings.listen.address);
     expect([...new Set(targets)]).toEqual(targets.length === 0 ? [] : [listen]);
     expect(allowed.filter((port) => port !== listen && port !== portOf(mounted.settings.admin?.address))).toEqual([]);
+  });
+
+  test("is scraped, scaled and certified by names that are there", () => {
+    const scraped = all(beside, "PodMonitor").flatMap(({ spec: monitor }) => valuesOf(monitor, "port"));
+    const scaled = all(beside, "HorizontalPodAutoscaler").flatMap(({ spec: scaler }) => [
+      ...valuesOf(scaler, "container"),
+      ...valuesOf(scaler, "scaleTargetRef"),
+    ]);
+    const issued = all(beside, "Certificate").flatMap(({ spec: certificate }) => valuesOf(certificate, "secretName"));
+    const target = { apiVersion: "apps/v1", kind, name: sidecar.holder };
+    expect(scraped.filter((port) => port !== "admin")).toEqual([]);
+    expect([[], ["app", "latchkey", target]]).toContainEqual(scaled);
+    expect(mountedVolumes(spec, latchkey).map(({ secret }) => secret?.secretName)).toEqual(
+      expect.arrayContaining(issued),
+    );
   });
 
   test("is what every selector means", () => {
@@ -174,16 +189,16 @@ function all<T extends { readonly kind: string }>(manifests: readonly T[], kind:
 }
 
 /** Every value under this name, however deep. */
-function numbersOf(value: unknown, name: string): readonly unknown[] {
+function valuesOf(value: unknown, name: string): readonly unknown[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
-    key === name ? [inner] : numbersOf(inner, name),
+    key === name ? [inner] : valuesOf(inner, name),
   );
 }
 
 /** The labels by which a Service, a policy, a budget or a monitor finds pods. */
 function selectorsOf(spec: unknown): readonly unknown[] {
-  const [selector] = [...numbersOf(spec, "podSelector"), ...numbersOf(spec, "selector")];
+  const [selector] = [...valuesOf(spec, "podSelector"), ...valuesOf(spec, "selector")];
   if (typeof selector !== "object" || selector === null) return [];
   return ["matchLabels" in selector ? selector.matchLabels : selector];
 }

@@ -1229,7 +1229,7 @@ describe("the budget of failures", () => {
     const { request } = start(withKey(SLOW_KEY));
     const slow = (verification: Verification) => request({ credential: KEY }, NOW, verification);
     const policy = createPolicy(withKey(SLOW_KEY));
-    const key = policy.keys.all[0];
+    const key = [...policy.keys.all()][0];
     if (key === undefined) throw new Error("the policy has one key");
     for (let attempt = 0; attempt < 5; attempt += 1) {
       expect(slow({ kind: "matched", key })).toEqual(ALLOWED);
@@ -1365,7 +1365,7 @@ describe("slow hashes", () => {
     ];
     for (const [reason, status] of states) {
       const refusing = createPolicy(withKey({ ...SLOW_KEY, ...status }));
-      const key = refusing.keys.all[0];
+      const key = [...refusing.keys.all()][0];
       if (key === undefined) throw new Error("the policy has one key");
       const disclosed = denial(reason, { route: READ, key: "pos", segments: LIVE_EU });
       const slow = (state: PolicyState, verification?: Verification) =>
@@ -1383,7 +1383,7 @@ describe("slow hashes", () => {
   });
 
   test("decide() heeds no verification on a public route, nor before the credential's own checks", () => {
-    const key = policy.keys.all[0];
+    const key = [...policy.keys.all()][0];
     if (key === undefined) throw new Error("the policy has one key");
     const matched = (request: RequestLiteral) => ask(policy, request, createState(), NOW, { kind: "matched", key });
     expect(matched({ target: "/health" })).toEqual({ allow: "GET /health", key: undefined, remaining: [] });

@@ -5,8 +5,9 @@ import { foldParameter } from "../../src/policy/credential.ts";
 import type { Decision, DenialReason } from "../../src/policy/decision.ts";
 import { createPepper, type KeyDigest, sha256 } from "../../src/policy/digest.ts";
 import type { RequestFacts } from "../../src/policy/facts.ts";
-import { compileKeys, type Key } from "../../src/policy/key.ts";
+import type { Key } from "../../src/policy/key.ts";
 import { type KeyFormat, parseKeyFormat } from "../../src/policy/key-format.ts";
+import { compileKeys } from "../../src/policy/key-table-builder.ts";
 import { compileNetworks, type NetworkSet, parseAddress } from "../../src/policy/network.ts";
 import type { Policy, PolicyState } from "../../src/policy/policy.ts";
 import {

@@ -79,7 +79,7 @@ describe("holdBackMs()", () => {
         keys: Array.from({ length: count }, (_, index) => ({
           id: `key-${index}`,
           prefix: "abcd",
-          digest: { ...DIGEST, cost },
+          digest: { ...DIGEST, text: `$2y$10$${String(index).padStart(53, "a")}`, cost },
         })),
       });
     const gridOf = (cost: number, count = 1) => holdBackMs(deny("key_unknown"), costing(cost, count), 0);

@@ -63,7 +63,11 @@ describe("the program", () => {
   test.each(settings)("forwards the very bytes that were authorised, and nothing else, under %s", async (rule) => {
     const paths = RULES[rule] ?? {};
     const policy = policyUnder(paths);
-    const keys = policy.keys.all.map(({ id, scopes }) => ({ id, scopes, hash: sha256Of(`${id}-credential`) }));
+    const keys = Array.from(policy.keys.all(), ({ id, scopes }) => ({
+      id,
+      scopes,
+      hash: sha256Of(`${id}-credential`),
+    }));
     const limits = { failures: "off" };
     const config = { upstream: upstream.url, routes: ROUTES, keys, paths, limits };
     const program = await startProgram(await folder.write(`${programs.length}.json`, JSON.stringify(config)));

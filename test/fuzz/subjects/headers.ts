@@ -27,7 +27,7 @@ if (loaded.kind === "rejected") throw new Error(loaded.diagnostics.map(({ messag
 const generation = createGeneration(loaded.configuration);
 const { policy } = loaded.configuration;
 const [route] = policy.routes.routes;
-const [key] = policy.keys.all;
+const [key] = policy.keys.all();
 if (route === undefined || key === undefined) throw new Error("the configuration lacks its route or key");
 const permit = { kind: "allow", route, principal: { key, segments: new Map() }, quotas: [] } as const;
 
