@@ -1,0 +1,65 @@
+import { deepStrictEqual } from "node:assert";
+import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { chmod, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+// Lets the built program start, answer, reload and end, so that Node leaves in a directory what it compiled for that.
+const [cache = ""] = process.argv.slice(2);
+const env = { ...process.env, NODE_COMPILE_CACHE: cache };
+const program = [...process.execArgv, "dist/main.js"];
+const credential = "warm_0123456789abcdef0123456789abcdef";
+
+const folder = await mkdtemp(join(tmpdir(), "warm-start-"));
+const config = join(folder, "latchkey.yaml");
+const upstream = createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
+await once(upstream, "listening");
+await putConfig(1);
+
+const serve = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+const child = spawn(process.execPath, [...program, ...serve], { env, stdio: ["ignore", "pipe", "inherit"] });
+const ended = once(child, "exit");
+for await (const line of createInterface({ input: child.stdout })) {
+  const { msg, listen, admin } = JSON.parse(line);
+  if (msg === "ready") {
+    deepStrictEqual([await ask(listen, credential), await ask(listen, "warm_unknown")], [200, 401]);
+    await promisify(execFile)(process.execPath, [...program, "healthcheck", "--admin", admin], { env });
+    // More than is loaded where requests wait, so that the thread for that is among what was compiled.
+    await putConfig(100);
+  }
+  if (msg === "policy reloaded") child.kill("SIGTERM");
+}
+deepStrictEqual(await ended, [0, null]);
+upstream.close();
+await rm(folder, { recursive: true });
+// Node keeps them to their maker, who is not to own them in the image.
+for (const entry of await readdir(cache, { recursive: true, withFileTypes: true })) {
+  if (entry.isFile()) await chmod(join(entry.parentPath, entry.name), 0o444);
+}
+
+async function putConfig(keys: number): Promise<void> {
+  const { port } = Object(upstream.address());
+  const hash = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  const records = Array.from({ length: keys }, (_, index) => ({
+    id: `key-${index}`,
+    hash: hash(index === 0 ? credential : String(index)),
+    scopes: "items:read",
+    limits: "1000/minute",
+  }));
+  const route = { match: "GET /**", scopes: "items:read" };
+  const document = { upstream: `http://127.0.0.1:${port}`, routes: [route], keys: records };
+  // JSON is YAML, and it is mostly YAML that people write.
+  await writeFile(`${config}.new`, JSON.stringify(document, undefined, 1));
+  await rename(`${config}.new`, config);
+}
+
+async function ask(listen: string, key: string): Promise<number> {
+  const response = await fetch(`http://${listen}/items`, { headers: { authorization: `Bearer ${key}` } });
+  await response.arrayBuffer();
+  return response.status;
+}
