@@ -45,7 +45,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
   // Loaded here so that the other commands start without the data plane.
   const { startProcess } = await import("./serve-process.ts");
   const started = await startProcess(terminal, {
-    configFile: flags.config ?? terminal.env["LATCHKEY_CONFIG"] ?? "latchkey.yaml",
+    configFile: flags.config ?? (terminal.env["LATCHKEY_CONFIG"] || "latchkey.yaml"),
     overrides: toOverrides(flags, terminal.env),
     lastGood: flags.lastGood ?? (terminal.env["LATCHKEY_LAST_GOOD"] || undefined),
   });
