@@ -64,6 +64,17 @@ describe.each(distinct(sidecars))("the program in %s", (_, sidecar) => {
       expect((await fetch(`${program.adminUrl}${httpGet?.path}`)).status).toBe(502);
     }
   });
+
+  test("announces its end when the pod's hook asks for it, and only with a token that was replaced", async () => {
+    const hook = sidecar.latchkey.lifecycle?.preStop.httpGet;
+    if (hook === undefined) return;
+    const headers = Object.fromEntries((hook.httpHeaders ?? []).map(({ name, value }) => [name, value]));
+    const isReplaced = headers["Authorization"] !== "Bearer replace-me";
+    expect((await fetch(`${program.adminUrl}${hook.path}`)).status).toBe(401);
+    expect((await fetch(`${program.adminUrl}${hook.path}`, { headers })).status).toBe(isReplaced ? 200 : 401);
+    expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(isReplaced ? 503 : 200);
+    expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
+  });
 });
 
 test("the program with the certificate of the production overlay takes up a renewed one", async () => {

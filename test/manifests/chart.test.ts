@@ -24,7 +24,10 @@ describe("the chart", () => {
     const sidecars = await findSidecars();
     const { latchkey: fromChart, spec: chartPod } = find(sidecars, "chart-smallest");
     const { latchkey: fromBase, spec: basePod } = find(sidecars, "base");
-    expect({ ...fromChart, image: "", imagePullPolicy: "" }).toEqual({ ...fromBase, image: "", imagePullPolicy: "" });
+    const same = { image: "", imagePullPolicy: "", lifecycle: "" };
+    expect({ ...fromChart, ...same }).toEqual({ ...fromBase, ...same });
+    const { latchkey: withToken } = find(sidecars, "chart-everything");
+    expect(JSON.stringify(withToken.lifecycle).replace("9191", "9090")).toBe(JSON.stringify(fromBase.lifecycle));
     const fields = ["securityContext", "terminationGracePeriodSeconds", "enableServiceLinks"] as const;
     for (const field of fields) expect(chartPod[field]).toEqual(basePod[field]);
     const [app, baseApp] = [chartPod.containers[0], basePod.containers[0]];

@@ -18,7 +18,8 @@ const MAPS = new Set([
   "nodeSelector",
 ]);
 
-describe("findProblems()", () => {
+// The compiler reads some thousand documents; a shared machine may be slow.
+describe("findProblems()", { timeout: 60_000 }, () => {
   test("refuses every field that is written, once its name is misspelt", async () => {
     const documents = await renderAll();
     const misspelt = new Map(documents.flatMap((document) => misspellings(document)));

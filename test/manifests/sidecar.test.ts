@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Mounted, mount } from "./mounts.ts";
@@ -81,6 +82,21 @@ describe.each(sidecars.map((sidecar) => [sidecar.name, sidecar] as const))("the 
   test("is stopped after the pause in which load balancers learn of it", () => {
     if (kind === "Job") return;
     for (const app of apps) expect(app.lifecycle?.preStop.sleep?.seconds).toBeGreaterThanOrEqual(5);
+  });
+
+  test("is told of the end by a hook, with a token its config knows or one that has to be replaced", () => {
+    const hook = latchkey.lifecycle?.preStop;
+    if (hook === undefined) {
+      // In a Job clients have no other pod to go to; the chart has no hook without a token.
+      expect(kind === "Job" || mounted.settings.drain.tokenSha256 === undefined).toBe(true);
+      return;
+    }
+    expect(hook.httpGet).toMatchObject({ path: "/-/drain", port: portOf(mounted.settings.admin?.address) });
+    const [, token = ""] = /^Bearer (\S+)$/.exec(hook.httpGet?.httpHeaders?.[0]?.value ?? "") ?? [];
+    const digest = createHash("sha256").update(token).digest("hex");
+    expect(mounted.settings.drain.tokenSha256).toEqual(
+      token === "replace-me" ? expect.not.stringMatching(digest) : digest,
+    );
   });
 
   test("needs no privilege, and neither does the app beside it", () => {

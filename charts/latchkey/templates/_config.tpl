@@ -8,11 +8,15 @@
   "address" (printf "%s:%v" .Values.bindHost .Values.ports.admin)
   "probes" (dict "app" .Values.app.probePath)
 }}
+{{- $drain := dict "delay" "0s" "timeout" (printf "%vs" .Values.shutdown.drain) }}
+{{- with .Values.shutdown.token }}
+{{- $_ := set $drain "token" (printf "sha256:%s" (sha256sum .)) }}
+{{- end }}
 {{- $own := dict
   "listen" $listen
   "upstream" (dict "url" (printf "http://127.0.0.1:%v" .Values.app.port))
   "admin" $admin
-  "drain" (dict "delay" "0s" "timeout" (printf "%vs" .Values.shutdown.drain))
+  "drain" $drain
   "keys" (dict "files" .Values.keys.files)
 }}
 {{- toYaml (mustMergeOverwrite $own (deepCopy .Values.config)) }}

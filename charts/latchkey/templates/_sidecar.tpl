@@ -32,6 +32,16 @@ The sidecar, for `initContainers:` of a pod. Put it before init containers of yo
     periodSeconds: 5
     timeoutSeconds: 2
     failureThreshold: 1
+  {{- with .Values.shutdown.token }}
+  {{- /* Called at once when the pod is to end, long before SIGTERM, which waits for the app. */}}
+  lifecycle:
+    preStop:
+      httpGet:
+        path: /-/drain
+        port: {{ $.Values.ports.admin }}
+        httpHeaders:
+          - { name: Authorization, value: {{ printf "Bearer %s" . | quote }} }
+  {{- end }}
   resources:
     {{- toYaml .Values.resources | nindent 4 }}
   securityContext:
