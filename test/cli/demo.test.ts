@@ -136,7 +136,8 @@ describe("the program as its user runs it", () => {
     const refused = await latchkey(["explain", "PUT", "/orders/1", "--key-id", "first", ...config]);
     expect(refused).toMatchObject({ code: 1, err: "" });
     expect((await latchkey(["check", ...config])).code).toBe(0);
-  });
+    // Five programs one after another, each of which reads all sources: seconds each where others compute.
+  }, 60_000);
 
   test("a wrong call ends in 2, and a question for help in 0", async () => {
     expect(await latchkey(["chek"])).toMatchObject({ code: 2, out: "" });
