@@ -45,11 +45,12 @@ export async function openListener(
   const accept = (socket: Socket): void => {
     connections.add(new ClientConnection(socket, toPeer(socket), host));
   };
-  // A client that ends its side is answered for by the connection, which knows what was under way.
+  // A client that ends its side is answered for by the connection, which knows what was under way. Not so with TLS:
+  // Node would leave the socket beneath half open for good, and a drain would wait for it.
   const server =
     tls === undefined
       ? createServer({ allowHalfOpen: true }, accept)
-      : createTlsServer({ ...tls, allowHalfOpen: true, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] }, accept);
+      : createTlsServer({ ...tls, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] }, accept);
   // A handshake that fails is the client's affair; its socket is closed by Node.
   server.on("tlsClientError", () => {});
   const retune = (next: ListenSettings): void => {
