@@ -57,13 +57,25 @@ function toReachable(host: string): string {
  */
 async function readAdminAddress(file: string): Promise<string | number> {
   try {
-    const root: unknown = parse(await readFile(file, "utf8"));
-    const admin = memberOf(root, "admin");
+    const admin = memberOf(parseAdmin(await readFile(file, "utf8")), "admin");
     const address = typeof admin === "object" ? memberOf(admin, "address") : admin;
     if (address === false) return "off";
     return typeof address === "string" || typeof address === "number" ? address : DEFAULT_ADMIN;
   } catch {
     return DEFAULT_ADMIN;
+  }
+}
+
+// A name of the outermost mapping begins its line; what belongs to it is empty, a comment or indented.
+const ADMIN_LINES = /^(?:admin|"admin"|'admin')[ \t]*:.*(?:\r?\n(?:[ \t#].*)?)*/m;
+
+/** Of a long file no more than is asked: thousands of inline keys take seconds, and the memory of the container. */
+function parseAdmin(text: string): unknown {
+  try {
+    return /^\s*\{/.test(text) ? JSON.parse(text) : parse(ADMIN_LINES.exec(text)?.[0] ?? "");
+  } catch {
+    // YAML in braces, or an alias of something elsewhere in the file.
+    return parse(text);
   }
 }
 

@@ -36,10 +36,29 @@ describe("latchkey healthcheck", () => {
   test("finds the address in the environment, then in the config file", async () => {
     const admin = await startAdmin();
     expect((await run(["healthcheck"], { env: { LATCHKEY_ADMIN: admin } })).code).toBe(0);
-    for (const text of [`admin: ${admin}\n`, `admin: { address: "${admin}" }\n`]) {
+    for (const text of [
+      `admin: ${admin}\n`,
+      `admin: { address: "${admin}" }\n`,
+      `# ours\r\nlisten: 8080\r\n"admin" :\r\n  # of the pod\r\n\r\n  address: ${admin}\r\nkeys: []\r\n`,
+      `metadata:\n  admin: nobody\nadmin:\n# loopback\n  address: ${admin}\n`,
+      `{ admin: { address: "${admin}" }, keys: [] }\n`,
+      `{\n "admin": "${admin}"\n}\n`,
+      `listen: &here ${admin}\nadmin: { address: *here }\n`,
+    ]) {
       const directory = await createDirectory({ "latchkey.yaml": text });
-      expect((await run(["healthcheck", "--config", `${directory}/latchkey.yaml`])).code).toBe(0);
+      expect({ text, ...(await run(["healthcheck", "--config", `${directory}/latchkey.yaml`])) }).toMatchObject({
+        code: 0,
+      });
     }
+  });
+
+  test("reads of a long config no more than it needs", async () => {
+    const admin = await startAdmin();
+    // No YAML from end to end: whoever reads all of it stumbles, and takes the default address.
+    const text = `keys:\n  - id: "pos\nadmin: ${admin}\nroutes: []\n`;
+    const directory = await createDirectory({ "latchkey.yaml": text });
+    const { err } = await run(["healthcheck", "--ready", "--config", `${directory}/latchkey.yaml`]);
+    expect(err).toBe(`latchkey healthcheck: http://${admin}/readyz answered 503\n`);
   });
 
   test("reaches a listener on every address, and one on a unix socket", async () => {
