@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import type * as z from "zod";
+import { sha256 } from "../policy/digest.ts";
 import type { Source } from "../policy/route.ts";
 import { beginCompilation, type CompileInput } from "./compile.ts";
 import { type Diagnostic, formatPath, type Path, sortDiagnostics } from "./diagnostics.ts";
@@ -298,9 +298,13 @@ function* numberRecords(
 const REVISION_LENGTH = 12;
 
 function toRevision({ main, keysFiles, referenced }: Snapshot): string {
-  const texts = [main?.text ?? "", ...keysFiles.flatMap(({ path, text }) => [path, text])];
-  for (const [name, text] of referenced) texts.push(name, text);
   // Each part by its own digest, so that no text can pass for the end of one part and the beginning of another.
-  const digests = texts.map((text) => hash("sha256", text, "hex"));
-  return hash("sha256", digests.join("\n"), "hex").slice(0, REVISION_LENGTH);
+  const digests = [digestOf(main), ...keysFiles.flatMap((file) => [sha256(file.path), digestOf(file)])];
+  for (const [name, text] of referenced) digests.push(sha256(name), sha256(text));
+  return sha256(digests.join("\n")).slice(0, REVISION_LENGTH);
+}
+
+/** That of its bytes where these were seen, since texts of many megabytes take long to turn into bytes again. */
+function digestOf(file: SourceFile | undefined): string {
+  return file?.digest?.replace("content:", "") ?? sha256(file?.text ?? "");
 }

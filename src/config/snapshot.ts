@@ -29,6 +29,8 @@ export interface SourceFile {
   /** As the user named it, or relative to the main file's name. */
   readonly path: string;
   readonly text: string;
+  /** What the watcher knows its bytes by; undefined where they were never seen. */
+  readonly digest?: string | undefined;
   /** Permission bits; undefined where the file system has none that mean anything. */
   readonly mode: number | undefined;
 }

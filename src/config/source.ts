@@ -1,5 +1,6 @@
-import { readdir, readFile, readlink, stat } from "node:fs/promises";
+import { open, readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { toRoomyBytes } from "../policy/roomy.ts";
 import type { Path } from "./diagnostics.ts";
 import { type Document, MAX_FILE_BYTES } from "./document.ts";
 import { parseDocument } from "./parse-document.ts";
@@ -32,11 +33,29 @@ export function createSourceIo(environment: SourceIo["environment"]): SourceIo {
       const version = `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
       return { size, mode, isFile: stats.isFile(), isDirectory: stats.isDirectory(), version };
     },
-    readFile: (path) => readFile(path),
+    readFile: readRoomily,
     readDirectory: (path) => readdir(path),
     readLink: (path) => readlink(path),
     environment,
   };
+}
+
+/** Reads a whole file; what is read into is larger than what is read, so that its memory is given back. */
+async function readRoomily(path: string): Promise<Uint8Array> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    // One byte more tells a file that grows meanwhile, which is judged by its size.
+    const bytes = new Uint8Array(new ArrayBuffer(toRoomyBytes(size + 1)), 0, size + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(bytes, length, bytes.byteLength - length);
+      length += bytesRead;
+      if (bytesRead === 0 || length > size) return bytes.subarray(0, length);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 // A kubelet swap takes microseconds and the next is a minute away, so the second attempt succeeds.
@@ -144,9 +163,18 @@ async function readOne(path: string, io: SourceIo, remember: (version: string) =
 
 const TOO_LARGE = `is larger than ${MAX_FILE_BYTES / 1024 ** 2} MiB`;
 
+// Node takes texts of a megabyte and more out of the heap.
+const PIECE_BYTES = 512 * 1024;
+
 function decode(bytes: Uint8Array, mode: number): ReadResult {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    let text = "";
+    // A text decoded in one piece lies outside the engine's heap, where it is freed in a way that keeps the memory.
+    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+      text += decoder.decode(bytes.subarray(at, at + PIECE_BYTES), { stream: true });
+    }
+    text += decoder.decode();
     return { kind: "file", text, mode: mode & 0o777, digest: digestOfContent(bytes) };
   } catch {
     return { kind: "problem", problem: "is not UTF-8 text", digest: digestOfContent(bytes) };
@@ -179,7 +207,7 @@ async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
     const fix = "Name the main file with --config or LATCHKEY_CONFIG; `latchkey init` writes a first one";
     return { ...nothing, main: undefined, problems: [{ ...problem, message: `The file ${main.problem}`, fix }] };
   }
-  const file: SourceFile = { path: mainFile, text: main.text, mode: main.mode };
+  const file: SourceFile = { path: mainFile, text: main.text, mode: main.mode, digest: main.digest };
   const parsed = parseDocument(mainFile, main.text);
   // What is wrong with the text itself is found again, and told, by `parseConfiguration`.
   if (parsed.kind === "refused") return { ...nothing, main: file, problems: [] };
@@ -217,7 +245,8 @@ async function readKeysFiles(document: Document, gathering: Gathering): Promise<
       const result = await gathering.reader.read(absolute);
       note(gathering.digests, absolute, result.digest);
       const shown = isAbsolute(found) ? found : join(dirname(gathering.mainFile), found);
-      if (result.kind === "file") files.set(absolute, { path: shown, text: result.text, mode: result.mode });
+      if (result.kind === "file")
+        files.set(absolute, { path: shown, text: result.text, mode: result.mode, digest: result.digest });
       else gathering.report.error(path, `The keys file ${shown} ${result.problem}`);
     }
   }

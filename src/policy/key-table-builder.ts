@@ -16,6 +16,7 @@ import {
 import { createRecordReader, HAS, type ScopesPart, STATUSES } from "./key-record.ts";
 import { HEADER, MAGIC, openKeyTable } from "./key-table.ts";
 import { checksumOf } from "./keyed-hash.ts";
+import { toRoomyBytes } from "./roomy.ts";
 
 /** A table as it grows: a hundred thousand keys are added one after another, and only their bytes are kept. */
 export interface KeyTableBuilder {
@@ -135,8 +136,10 @@ function reserve(area: Growing, words: number): void {
   if (needed <= area.words.length) return;
   let length = area.words.length * 2;
   while (length < needed) length *= 2;
-  const buffer = (area.words.buffer as ArrayBuffer).transfer(length * 4);
-  area.words = new Uint32Array(buffer);
+  const buffer = new ArrayBuffer(toRoomyBytes(length * 4));
+  const larger = new Uint32Array(buffer);
+  larger.set(area.words.subarray(0, area.end));
+  area.words = larger;
   area.bytes = Buffer.from(buffer);
   area.data = new DataView(buffer);
 }
@@ -282,8 +285,9 @@ function toTable(area: Growing, slow: ReadonlyMap<string, Sharing>, hashOf: (pre
     area.starts.subarray(0, area.count),
     area.words.subarray(0, area.end),
   ];
-  const table = new SharedArrayBuffer(parts.reduce((sum, part) => sum + part.byteLength, HEADER.words * 4));
-  const all = new Uint32Array(table);
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, HEADER.words * 4);
+  const table = new SharedArrayBuffer(toRoomyBytes(bytes));
+  const all = new Uint32Array(table, 0, bytes / 4);
   all[HEADER.magic] = MAGIC;
   all[HEADER.totalWords] = all.length;
   all[HEADER.count] = area.count;

@@ -112,11 +112,11 @@ interface Opened {
 
 /** The parts of a table, each within it. */
 export function readHeader(table: KeyTable): Opened {
-  const all = new Uint32Array(table);
+  const all = new Uint32Array(table, 0, table.byteLength >>> 2);
   const at = (field: number) => all[field] ?? 0;
   const isHeader =
     at(HEADER.magic) === MAGIC && checksumOf(all, HEADER.totalWords, HEADER.words) === at(HEADER.checksum);
-  if (!isHeader || at(HEADER.totalWords) !== all.length) throw new Error("the table of keys is not whole");
+  if (!isHeader || at(HEADER.totalWords) > all.length) throw new Error("the table of keys is not whole");
   let next: number = HEADER.words;
   const take = (count: number) => {
     const part = all.subarray(next, next + count);
@@ -130,12 +130,12 @@ export function readHeader(table: KeyTable): Opened {
   const starts = take(at(HEADER.count));
   const offset = next * 4;
   const words = take(at(HEADER.areaWords));
-  if (next !== all.length) throw new Error("the table of keys is not whole");
+  if (next !== at(HEADER.totalWords)) throw new Error("the table of keys is not whole");
   const area = {
     seed: [at(HEADER.seed), at(HEADER.seed + 1)],
     words,
-    bytes: Buffer.from(table, offset),
-    data: new DataView(table, offset),
+    bytes: Buffer.from(table, offset, words.byteLength),
+    data: new DataView(table, offset, words.byteLength),
     count: at(HEADER.count),
     starts,
     prefixSlots,
