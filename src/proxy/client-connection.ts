@@ -40,6 +40,8 @@ const MAX_UNREAD_BYTES = 64 * 1024;
 const MAX_DISCARDED_BYTES = 1024 * 1024;
 // For the client to read the last answer and end its side; a reset would destroy what it has not read yet.
 const CLOSING_MS = 2_000;
+// For the last of an answer to leave to a client that reads slowly: a few hundred kilobytes at most.
+const LEAVING_MS = 60_000;
 // RFC 9112 §2.2: "at least one" empty line before a request is to be ignored.
 const MAX_EMPTY_LINES = 8;
 const NOTHING = Buffer.alloc(0);
@@ -55,6 +57,8 @@ export class ClientConnection implements ExchangeConnection {
   #unread: Buffer | undefined;
   /** The part of a head that has come; latin1. */
   #partial = "";
+  /** Empty lines before the head that is awaited. */
+  #emptyLines = 0;
   #exchange: HttpExchange | undefined;
   #sink: BodySink | undefined;
   #decoder: ChunkedDecoder | undefined;
@@ -66,6 +70,8 @@ export class ClientConnection implements ExchangeConnection {
   /** When the state it is in has lasted too long. */
   #deadlineMs: number;
   #requestDeadlineMs = Number.POSITIVE_INFINITY;
+  /** What was answered may take until then to leave. */
+  #leavingUntilMs = 0;
 
   constructor(socket: Socket, peer: Peer, host: ConnectionHost) {
     this.socket = socket;
@@ -83,18 +89,23 @@ export class ClientConnection implements ExchangeConnection {
     socket.on("error", ignore);
   }
 
-  /** Whether it waits for a request of which nothing has come. */
+  /** Whether it waits for a request of which nothing has come, and everything that was answered has left. */
   get isIdle(): boolean {
-    return this.#state === "head" && this.#partial === "" && this.#unread === undefined;
+    return this.#isBetween() && this.#unread === undefined && this.socket.writableLength === 0;
+  }
+
+  #isBetween(): boolean {
+    return this.#state === "head" && this.#partial === "";
   }
 
   /** Ends what took too long. */
   sweep(nowMs: number): void {
     const isLate = nowMs >= this.#deadlineMs && !this.#isTalking();
     if (!isLate && nowMs < this.#requestDeadlineMs) return;
+    if (this.#isLeaving(nowMs)) return;
     switch (this.#state) {
       case "head":
-        if (this.isIdle) this.socket.destroy();
+        if (this.#isBetween()) this.socket.destroy();
         else this.#refuse("request_timeout", "the head did not come in time");
         break;
       case "body":
@@ -112,6 +123,14 @@ export class ClientConnection implements ExchangeConnection {
       default:
         this.#state satisfies never;
     }
+  }
+
+  /** Whether an answer that was given is still on its way out, and may be. Its client has its time afterwards. */
+  #isLeaving(nowMs: number): boolean {
+    if (this.#state !== "closing" && !this.#isBetween()) return false;
+    if (this.socket.writableLength === 0 || nowMs >= this.#leavingUntilMs) return false;
+    this.#deadlineMs = nowMs + (this.#state === "closing" ? CLOSING_MS : this.#host.settings().idleTimeoutMs);
+    return true;
   }
 
   /** An app that answers before it has heard all may talk with its client as long as its own silence lets it. */
@@ -149,7 +168,8 @@ export class ClientConnection implements ExchangeConnection {
   #step(unread: Buffer): boolean {
     switch (this.#state) {
       case "head":
-        return this.#takeHead(unread);
+        // Answers that are not read may not pile up.
+        return !this.socket.writableNeedDrain && this.#takeHead(unread);
       case "body":
         return this.#takeBody(unread);
       case "closing":
@@ -167,14 +187,16 @@ export class ClientConnection implements ExchangeConnection {
     const before = this.#partial.length;
     let text = chunk.toString("latin1");
     if (before > 0) text = this.#partial + text;
-    if (before === 0) this.#beginHead();
+    if (before === 0 && this.#emptyLines === 0) this.#beginHead();
     let skipped = 0;
     while (text.startsWith("\r\n", skipped)) skipped += 2;
-    if (skipped > MAX_EMPTY_LINES * 2) return this.#refuse("request_invalid", "empty lines instead of a request");
+    this.#emptyLines += skipped / 2;
+    if (this.#emptyLines > MAX_EMPTY_LINES) return this.#refuse("request_invalid", "empty lines instead of a request");
     if (skipped > 0) text = text.slice(skipped);
     const { maxHeaderBytes } = this.#host.settings();
     const end = text.indexOf("\r\n\r\n", Math.max(0, before - skipped - 3));
-    if ((end === -1 ? text.length : end) > maxHeaderBytes) {
+    // Without an end it is at the earliest where its four bytes have begun, so that cuts make no difference.
+    if ((end === -1 ? text.length - 3 : end) > maxHeaderBytes) {
       return this.#refuse("headers_too_large", `a head of more than ${maxHeaderBytes} bytes`);
     }
     if (end === -1) {
@@ -185,6 +207,7 @@ export class ClientConnection implements ExchangeConnection {
       return false;
     }
     this.#partial = "";
+    this.#emptyLines = 0;
     const rest = end + 4 + skipped - before;
     this.#unread = rest < chunk.length ? chunk.subarray(rest) : undefined;
     const parsed = parseRequestHead(text.slice(0, end + 2));
@@ -277,11 +300,12 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   #endBody(): void {
+    // Where its last part was too much it has failed, and the state it is in now has a deadline of its own.
+    if (this.#state !== "body") return;
     const sink = this.#sink;
     this.#sink = undefined;
     this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.#state !== "body") return;
     this.#state = "answer";
     sink?.bodyEnd();
     if (this.#exchange?.isOver === true) this.#next();
@@ -329,9 +353,13 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   #next(): void {
+    const nowMs = this.#host.elapsed();
     this.#exchange = undefined;
     this.#state = "head";
-    this.#deadlineMs = this.#host.elapsed() + this.#host.settings().idleTimeoutMs;
+    // Whoever paused the body may never have been told that its last part has left.
+    this.#bodyPaused = false;
+    this.#deadlineMs = nowMs + this.#host.settings().idleTimeoutMs;
+    this.#leavingUntilMs = nowMs + LEAVING_MS;
     if (this.socket.isPaused()) this.socket.resume();
     if (this.#unread !== undefined) this.#work();
   }
@@ -341,7 +369,9 @@ export class ClientConnection implements ExchangeConnection {
     this.#exchange = undefined;
     this.#unread = undefined;
     this.#bodyBytes = 0;
-    this.#deadlineMs = this.#host.elapsed() + CLOSING_MS;
+    const nowMs = this.#host.elapsed();
+    this.#deadlineMs = nowMs + CLOSING_MS;
+    this.#leavingUntilMs = nowMs + LEAVING_MS;
     this.socket.end();
     if (this.socket.isPaused()) this.socket.resume();
   }
@@ -387,7 +417,11 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   readonly #onDrain = (): void => {
-    this.#exchange?.drained();
+    if (this.#exchange !== undefined) this.#exchange.drained();
+    else if (this.#unread !== undefined) {
+      if (this.socket.isPaused()) this.socket.resume();
+      this.#work();
+    }
   };
 
   /** A client that ends its side is taken to be gone, as other proxies do: it cannot be told from one that is. */
