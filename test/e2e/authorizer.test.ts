@@ -368,6 +368,16 @@ describe("the built program as an authoriser", () => {
     await other.stop();
   });
 
+  test("sees the second description behind more lines than Node counts (CVE-2026-58044)", async () => {
+    const text = config(upstream.url).replace("https: optional", "maxHeaders: 5000, maxHeaderBytes: 64KiB");
+    const other = await startProgram(await folder.write("many.yaml", text));
+    const fillers = Array.from({ length: 2100 }, () => "a:");
+    const call = [...GATEWAYS.Traefik({ target: "/public/page" }), ...fillers];
+    expect((await send(other.adminPort, call)).status).toBe(200);
+    expect((await send(other.adminPort, [...call, "X-Forwarded-Uri: /orders/7"])).status).toBe(400);
+    await other.stop();
+  });
+
   test("signs the assertion for the gateway to hand on", async () => {
     const { privateKey } = generateKeyPairSync("ed25519");
     await folder.write("sign.pem", String(privateKey.export({ type: "pkcs8", format: "pem" })));

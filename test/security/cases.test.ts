@@ -34,18 +34,24 @@ describe("the built program, under adversarial bytes", () => {
 
   beforeAll(async () => {
     folder = await createFolder();
-    const [plain, trusting] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
-    upstreams = [plain, trusting];
-    const start = async (name: string, upstream: RecordingUpstream, listen: string) =>
-      startProgram(await folder.write(name, toConfig(upstream.url, listen)));
-    const [first, second] = await Promise.all([
+    const [plain, trusting, asked] = await Promise.all([
+      startRecordingUpstream(),
+      startRecordingUpstream(),
+      startRecordingUpstream(),
+    ]);
+    upstreams = [plain, trusting, asked];
+    const start = async (name: string, upstream: RecordingUpstream, listen: string, admin = "") =>
+      startProgram(await folder.write(name, toConfig(upstream.url, listen, admin)));
+    const [first, second, third] = await Promise.all([
       start("plain.yaml", plain, ""),
       start("trusting.yaml", trusting, 'trustedProxies: ["127.0.0.2/32", "10.0.0.0/8"]'),
+      start("authoriser.yaml", asked, "", "admin: { authorizer: 127.0.0.2 }"),
     ]);
-    programs = [first, second];
+    programs = [first, second, third];
     const fronts = {
       plain: { port: first.port, upstream: plain },
       trusting: { port: second.port, upstream: trusting },
+      authoriser: { port: third.adminPort, upstream: asked },
     };
     for (const run of await runCases(ALL, fronts, DEADLINE_MS)) outcomes.set(run.sent, run);
     for (const { adminUrl } of programs) {

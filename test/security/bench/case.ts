@@ -26,7 +26,8 @@ export interface Case {
   readonly client?: { readonly has?: readonly string[]; readonly lacks?: readonly string[] };
 }
 
-export type Setup = "plain" | "trusting";
+/** `authoriser` is the admin port, which asks nothing of an upstream. */
+export type Setup = "plain" | "trusting" | "authoriser";
 
 /** 0 stands for no answer at all: the connection just ends. */
 export type Statuses = number | readonly number[];

@@ -30,8 +30,8 @@ export function fillWords(template: string, tag: string): string {
 const record = (id: string, word: string, more: string): string =>
   `  - { id: ${id}, hash: "${sha256Of(CREDENTIALS[word] ?? "")}", ${more} }`;
 
-/** The configuration both setups share: a public, an administrative and some ordinary routes. */
-export function toConfig(upstreamUrl: string, listen: string): string {
+/** The configuration all setups share: a public, an administrative and some ordinary routes. */
+export function toConfig(upstreamUrl: string, listen: string, admin = ""): string {
   return `
 listen:
   maxBody: 64KiB
@@ -49,6 +49,7 @@ routes:
   - { match: "POST,PUT,PATCH,DELETE,OPTIONS /orders/**", scopes: ["orders:write"] }
   - { match: "* /any/**", authenticated: true }
 limits: { failures: 1000000/minute }
+${admin}
 drain: { timeout: 2s }
 keys:
 ${record("alice", "key", 'tenant: bakery, scopes: ["orders:*"]')}

@@ -1,5 +1,6 @@
 import type { Case } from "../bench/case.ts";
 import { ADDRESS_CASES } from "./address.ts";
+import { AUTHORISER_CASES } from "./authoriser.ts";
 import { CREDENTIAL_CASES } from "./credential.ts";
 import { FRAMING_CASES } from "./framing.ts";
 import { HEADERS_CASES } from "./headers.ts";
@@ -20,6 +21,7 @@ export const CASES: Readonly<Record<string, readonly Case[]>> = {
   method: METHOD_CASES,
   upgrade: UPGRADE_CASES,
   address: ADDRESS_CASES,
+  authoriser: AUTHORISER_CASES,
   response: RESPONSE_CASES,
   resource: RESOURCE_CASES,
 };
