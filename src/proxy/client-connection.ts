@@ -417,11 +417,14 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   readonly #onDrain = (): void => {
-    if (this.#exchange !== undefined) this.#exchange.drained();
-    else if (this.#unread !== undefined) {
-      if (this.socket.isPaused()) this.socket.resume();
-      this.#work();
+    try {
+      if (this.#exchange !== undefined) this.#exchange.drained();
+    } catch {
+      this.socket.destroy();
     }
+    if (this.#exchange !== undefined || this.#unread === undefined) return;
+    if (this.socket.isPaused()) this.socket.resume();
+    this.#work();
   };
 
   /** A client that ends its side is taken to be gone, as other proxies do: it cannot be told from one that is. */
@@ -437,7 +440,11 @@ export class ClientConnection implements ExchangeConnection {
     this.#unread = undefined;
     this.#state = "closing";
     this.#host.closed(this);
-    exchange?.gone();
+    try {
+      exchange?.gone();
+    } catch {
+      // There is nobody left to tell.
+    }
   };
 }
 

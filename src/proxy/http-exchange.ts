@@ -35,6 +35,7 @@ export class HttpExchange implements ClientExchange {
   #over = false;
   #ends: boolean;
   #chunked = false;
+  #untilClose = false;
   #bodiless = false;
 
   constructor(connection: ExchangeConnection, head: RequestHead) {
@@ -87,8 +88,10 @@ export class HttpExchange implements ClientExchange {
     let framing = "";
     if (!hasLength && !this.#bodiless) {
       // RFC 9112 §6.1: HTTP/1.0 knows no chunks; there the end of the connection is the end of the body.
-      if (this.head.version === "1.0") this.#ends = true;
-      else {
+      if (this.head.version === "1.0") {
+        this.#ends = true;
+        this.#untilClose = true;
+      } else {
         this.#chunked = true;
         framing = "Transfer-Encoding: chunked\r\n";
       }
@@ -145,7 +148,10 @@ export class HttpExchange implements ClientExchange {
   }
 
   abort(): void {
-    this.#connection.socket.destroy();
+    const { socket } = this.#connection;
+    // Where the end of the connection is the end of the body, only a reset does not look like it.
+    if (this.#untilClose) socket.resetAndDestroy();
+    else socket.destroy();
   }
 
   readBody(sink: BodySink, maxBytes: number | undefined): void {

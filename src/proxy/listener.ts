@@ -43,14 +43,24 @@ export async function openListener(
   let tuned = settings;
   const host = createHost(() => tuned, gateway, upgrade, connections, clock);
   const accept = (socket: Socket): void => {
-    connections.add(new ClientConnection(socket, toPeer(socket), host));
+    try {
+      connections.add(new ClientConnection(socket, toPeer(socket), host));
+    } catch {
+      socket.destroy();
+    }
   };
   // A client that ends its side is answered for by the connection, which knows what was under way. Not so with TLS:
   // Node would leave the socket beneath half open for good, and a drain would wait for it.
   const server =
     tls === undefined
       ? createServer({ allowHalfOpen: true }, accept)
-      : createTlsServer({ ...tls, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] }, accept);
+      : createTlsServer(
+          {
+            ...{ ...tls, minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] },
+            handshakeTimeout: settings.headersTimeoutMs,
+          },
+          accept,
+        );
   // A handshake that fails is the client's affair; its socket is closed by Node.
   server.on("tlsClientError", () => {});
   const retune = (next: ListenSettings): void => {
@@ -112,7 +122,13 @@ function startSweep(connections: ReadonlySet<ClientConnection>, clock: Clock): T
   let timer: Timer | undefined;
   const sweep = (): void => {
     const nowMs = clock.elapsed();
-    for (const connection of connections) connection.sweep(nowMs);
+    for (const connection of connections) {
+      try {
+        connection.sweep(nowMs);
+      } catch {
+        connection.socket.destroy();
+      }
+    }
     timer = clock.after(SWEEP_MS, sweep);
   };
   sweep();

@@ -36,7 +36,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   }
 
   #acquire(mustBeNew: boolean): void {
-    if (this.#pool.acquire(this, mustBeNew)) return;
+    if (!this.#pool.acquire(this, mustBeNew)) this.turnAway();
+  }
+
+  turnAway(): void {
     this.#settle({
       kind: "failed",
       reason: "overloaded",

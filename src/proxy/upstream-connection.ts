@@ -169,11 +169,22 @@ export class UpstreamConnection {
   /** Ends it at once; its request hears nothing more. */
   destroy(): void {
     this.#sink = undefined;
-    this.#state = "closed";
     this.socket.destroy();
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#owner.closed(this);
+  }
+
+  /** Ends it at once; its request is told. */
+  breakOff(): void {
+    this.#guard(() => this.#fail({ kind: "broken", error: undefined }));
   }
 
   sweep(nowMs: number): void {
+    this.#guard(() => this.#judge(nowMs));
+  }
+
+  #judge(nowMs: number): void {
     if (nowMs < this.#deadlineMs) return;
     if (!this.#isConnected) this.#fail({ kind: "connect-timeout" });
     else if (this.#state === "idle") this.destroy();
@@ -192,15 +203,41 @@ export class UpstreamConnection {
   readonly #onConnect = (): void => {
     this.#isConnected = true;
     this.#await(this.#requestSent ? this.#times.responseMs : this.#times.idleMs);
-    this.#sink?.headSent();
+    this.#guard(() => this.#sink?.headSent());
   };
 
   readonly #onDrain = (): void => {
-    this.#sink?.bodyDrained();
+    this.#guard(() => this.#sink?.bodyDrained());
   };
 
-  /** Gives back whether to go on reading. */
+  /** What an event calls has no caller to catch what it throws: the request fails, and the process goes on. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failBroken(error);
+    }
+  }
+
+  #failBroken(error: unknown): void {
+    try {
+      this.#fail({ kind: "broken", error: error instanceof Error ? error : undefined });
+    } catch {
+      this.destroy();
+    }
+  }
+
   #read(buffer: Buffer, from: number, to: number): boolean {
+    try {
+      return this.#readAll(buffer, from, to);
+    } catch (error) {
+      this.#failBroken(error);
+      return false;
+    }
+  }
+
+  /** Gives back whether to go on reading. */
+  #readAll(buffer: Buffer, from: number, to: number): boolean {
     if (this.#state === "idle" || this.#state === "closed") {
       // Bytes nobody asked for would be taken for the next request's answer.
       this.destroy();
@@ -334,13 +371,14 @@ export class UpstreamConnection {
   }
 
   readonly #onEnd = (): void => {
-    if (this.#state === "close") {
+    this.#guard(() => {
+      if (this.#state !== "close") {
+        this.#fail({ kind: "broken", error: undefined });
+        return;
+      }
       this.#state = "idle";
-      this.#persistent = false;
       this.#finish(false);
-    } else {
-      this.#fail({ kind: "broken", error: undefined });
-    }
+    });
   };
 
   readonly #onError = (error: Error): void => {
@@ -348,12 +386,10 @@ export class UpstreamConnection {
   };
 
   readonly #onClose = (): void => {
-    if (this.#sink !== undefined) {
-      const error = this.#error;
-      this.#fail(this.#isConnected || error === undefined ? { kind: "broken", error } : { kind: "connect", error });
-    }
-    this.#state = "closed";
-    this.#owner.closed(this);
+    const error = this.#error;
+    this.#guard(() =>
+      this.#fail(this.#isConnected || error === undefined ? { kind: "broken", error } : { kind: "connect", error }),
+    );
   };
 }
 

@@ -6,6 +6,8 @@ export interface Applicant {
   /** Whether it still wants one. */
   readonly isWaiting: boolean;
   readonly use: (connection: UpstreamConnection) => void;
+  /** There will be none. */
+  readonly turnAway: () => void;
 }
 
 /** Connections to one upstream: reused while they are good, never more than so many, first come first served. */
@@ -90,8 +92,10 @@ export function createUpstreamPool(
 
   return {
     acquire: (applicant, mustBeNew) => {
-      const kept = mustBeNew ? undefined : takeFree(free);
-      if (kept !== undefined) applicant.use(kept);
+      const kept = takeFree(free);
+      // Another kept connection may have been closed as well; this one makes room for one that cannot.
+      if (mustBeNew) kept?.destroy();
+      if (kept !== undefined && !mustBeNew) applicant.use(kept);
       else if (all.size < limits.connections) open(applicant);
       else if (queue.size >= limits.queue) return false;
       else queue.add(applicant);
@@ -106,8 +110,9 @@ export function createUpstreamPool(
     destroy: () =>
       new Promise((resolve) => {
         closing = resolve;
+        for (const applicant of queue) applicant.turnAway();
         queue.clear();
-        for (const connection of all) connection.socket.destroy();
+        for (const connection of all) connection.breakOff();
         settle();
       }),
   };
