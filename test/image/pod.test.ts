@@ -12,6 +12,9 @@ const POD = `latchkey-${process.pid}`;
 const STEADY = "pod_0123456789abcdef0123456789abcdef";
 const DOOMED = "pod_fedcba9876543210fedcba9876543210";
 
+// What curl ends with where nobody takes the connection.
+const CURL_REFUSED = 7;
+
 // An app that knows nothing of keys and listens on loopback only. It tells who it was told is calling.
 const APP = `require("node:http").createServer((request, response) => {
   response.end(JSON.stringify({ path: request.url, key: request.headers["x-latchkey-key-id"] ?? null }));
@@ -69,17 +72,27 @@ describe("a pod of an app and the sidecar", () => {
   });
 
   test("shows other hosts one port, the sidecar's, though the app and the admin port are open within", async () => {
-    const scan = new URL("open-ports.ts", import.meta.url).pathname;
-    const seen = await neighbour.run(process.execPath, scan, neighbour.podAddress);
-    expect(JSON.parse(seen)).toEqual([8080]);
-    // A listening socket has state 0A in this table.
-    const sockets = await readFile(`/proc/${sidecar.pid}/net/tcp`, "utf8");
-    const listening = [...sockets.matchAll(/^ *\d+: ([0-9A-F]{8}):([0-9A-F]{4}) \S+ 0A /gm)];
+    // A listening socket has state 0A in these tables. There is no other in the pod.
+    const tables = await Promise.all(
+      ["tcp", "tcp6"].map((name) => readFile(`/proc/${sidecar.pid}/net/${name}`, "utf8")),
+    );
+    const listening = tables.flatMap((table) => [...table.matchAll(/^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A /gm)]);
     expect(listening.map(([, address, port = ""]) => `${address}:${Number.parseInt(port, 16)}`).sort()).toEqual([
       "00000000:8080",
       "0100007F:3000",
       "0100007F:9090",
     ]);
+    expect(await ask("/orders", STEADY)).toMatch(/ 200$/);
+    for (const port of [3000, 9090]) {
+      const knock = neighbour.run(
+        "curl",
+        "--silent",
+        "--max-time",
+        "10",
+        `http://${neighbour.podAddress}:${port}/livez`,
+      );
+      await expect(knock).rejects.toThrow(`ended with ${CURL_REFUSED}`);
+    }
   });
 
   test("takes up a ConfigMap that the kubelet swaps", async () => {
