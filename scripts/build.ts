@@ -9,7 +9,7 @@ import { requireHttp } from "./quick-start.ts";
 // It is made beside dist/ and takes its place when it is whole: whoever runs the old one meanwhile keeps it.
 const made = `dist-${process.pid}`;
 const { metafile } = await build({
-  entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts", "src/app/load-worker.ts"],
+  entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts", "src/app/load-worker.ts", "src/app/plane-worker.ts"],
   outdir: made,
   entryNames: "[name]",
   chunkNames: "[name]-[hash]",

@@ -17,6 +17,7 @@ interface Import {
 /** Which folders of `src/` a folder may not import; `policy` has an allowlist of its own. */
 const FORBIDDEN_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   http1: ["policy", "config", "proxy", "admin", "app", "cli", "telemetry"],
+  limits: ["config", "proxy", "admin", "app", "cli", "telemetry"],
   config: ["proxy", "admin", "app", "cli", "telemetry"],
   proxy: ["app", "cli", "admin"],
   telemetry: ["app", "cli", "admin"],

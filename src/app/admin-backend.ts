@@ -3,12 +3,15 @@ import type { Authorizer } from "../admin/authorizer.ts";
 import { createProber } from "../admin/probe.ts";
 import { publicJwk } from "../proxy/assertion.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { formatTotal } from "../telemetry/metrics-total.ts";
+import type { DataPlane } from "./data-plane.ts";
 import type { Reloader } from "./reloader.ts";
 import type { ShadowKeeper } from "./shadow.ts";
 
 export interface AdminBackendOptions {
   readonly reloader: Reloader;
   readonly shadow: ShadowKeeper;
+  readonly plane: Pick<DataPlane, "isListening" | "metrics">;
   readonly metrics: Metrics;
   readonly authorize: Authorizer;
   /** Since when this process drains, by the wall clock; undefined while it does not. */
@@ -18,21 +21,24 @@ export interface AdminBackendOptions {
 
 /** What the admin listener can ask of this process. */
 export function createAdminBackend(options: AdminBackendOptions): AdminBackend {
-  const { reloader, shadow, metrics, authorize, drainingSinceMs, announceDrain } = options;
+  const { reloader, shadow, plane, metrics, authorize, drainingSinceMs, announceDrain } = options;
   const settings = () => reloader.current().settings;
   return {
     settings: () => settings().admin,
     readiness: () => ({
-      ready: drainingSinceMs() === undefined,
+      ready: drainingSinceMs() === undefined && plane.isListening(),
       detail: {
-        status: drainingSinceMs() === undefined ? "ready" : "draining",
+        status: drainingSinceMs() !== undefined ? "draining" : plane.isListening() ? "ready" : "starting",
         revision: reloader.current().policy.revision,
         since: new Date(reloader.sinceMs()).toISOString(),
         lastReload: reloader.lastReload(),
         lastGoodCopy: reloader.lastGoodCopy(),
       },
     }),
-    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+    metrics: async () => ({
+      contentType: metrics.registry.contentType,
+      text: await formatTotal(metrics.registry, await plane.metrics()),
+    }),
     jwks: async () => {
       const { assertion } = settings().identity;
       return assertion === undefined ? [] : [await publicJwk(assertion)];

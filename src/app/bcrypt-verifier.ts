@@ -1,23 +1,30 @@
-import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Worker } from "node:worker_threads";
-import { LRUCache } from "lru-cache";
 import type { NeedsVerification } from "../policy/decision.ts";
-import type { Key, Verification, VerifiedCredentials } from "../policy/key.ts";
+import type { Key, Verification } from "../policy/key.ts";
 import type { SlowVerifier } from "../proxy/gateway.ts";
 import type { BcryptAnswer, BcryptQuestion } from "./bcrypt-worker.ts";
+import { createVerifiedCache, type Verified, type VerifiedCache } from "./verified-credentials.ts";
 
 /** A slow verifier with the memory of what it verified. */
 export interface BcryptVerifier extends SlowVerifier {
-  readonly verified: VerifiedCredentials;
+  readonly verified: VerifiedCache;
+  /** Keys the names in `verified`; for threads that are to remember the same. */
+  readonly secret: Uint8Array;
+  /** Which of the digests a credential verifies against, for a thread that has the keys they belong to. */
+  readonly compare: (credential: string, digests: readonly string[]) => Promise<DigestVerdict>;
+  /** Tells of everything verified from now on. */
+  readonly subscribe: (hear: (verified: Verified) => void) => void;
   /** Computes a new digest, off the event loop too. */
   readonly hash: (credential: string, cost: number) => Promise<string>;
   readonly close: () => Promise<void>;
 }
 
-// A wrong verdict of a stolen heap is worth less the shorter it lives; at this age the price is one
-// slow hash per key every five minutes.
-const VERIFIED_TTL_MS = 5 * 60_000;
-const MAX_VERIFIED = 10_000;
+export type DigestVerdict =
+  | { readonly kind: "matched"; readonly digest: string }
+  | { readonly kind: "unmatched" }
+  | { readonly kind: "overloaded" };
+
 // At some 70 ms each this is ten seconds of work: a longer queue only keeps clients waiting in vain.
 const MAX_QUEUED = 128;
 
@@ -27,33 +34,36 @@ const MAX_QUEUED = 128;
  * process, never under the credential itself.
  */
 export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
-  const secret = createSecretKey(randomBytes(32));
-  const verified = new LRUCache<string, string>({ max: MAX_VERIFIED, ttl: VERIFIED_TTL_MS });
-  const inFlight = new Map<string, Promise<Verification>>();
+  const secret = randomBytes(32);
+  const verified = createVerifiedCache(secret);
+  const inFlight = new Map<string, Promise<DigestVerdict>>();
+  const hearers: ((verified: Verified) => void)[] = [];
   const thread = createThread(workerUrl);
-  const handleOf = (credential: string) => createHmac("sha256", secret).update(credential).digest("base64");
 
-  const run = async (handle: string, request: NeedsVerification): Promise<Verification> => {
-    const digests = request.candidates.map(digestText);
-    const answer = await thread.ask({ kind: "compare", credential: request.credential, digests });
-    const key = answer.kind === "compare" ? request.candidates[answer.matched] : undefined;
-    if (key === undefined) return { kind: "unmatched" };
-    verified.set(handle, digestText(key));
-    return { kind: "matched", key };
+  const run = async (handle: string, credential: string, digests: readonly string[]): Promise<DigestVerdict> => {
+    const answer = await thread.ask({ kind: "compare", credential, digests });
+    const digest = answer.kind === "compare" ? digests[answer.matched] : undefined;
+    if (digest === undefined) return { kind: "unmatched" };
+    verified.remember({ handle, digest });
+    for (const hear of hearers) hear({ handle, digest });
+    return { kind: "matched", digest };
+  };
+  const compare: BcryptVerifier["compare"] = (credential, digests) => {
+    const handle = verified.handleOf(credential);
+    const flight = `${handle} ${digests.join(" ")}`;
+    const running = inFlight.get(flight);
+    if (running !== undefined) return running;
+    if (inFlight.size >= MAX_QUEUED) return Promise.resolve({ kind: "overloaded" });
+    const started = run(handle, credential, digests).finally(() => inFlight.delete(flight));
+    inFlight.set(flight, started);
+    return started;
   };
   return {
-    verified: { find: (credential) => verified.get(handleOf(credential)) },
-    verify: (request) => {
-      // Candidates belong to a policy: a reload between two requests must not share a verdict.
-      const handle = handleOf(request.credential);
-      const flight = `${handle} ${request.candidates.map(digestText).join(" ")}`;
-      const running = inFlight.get(flight);
-      if (running !== undefined) return running.then((outcome) => rebind(outcome, request));
-      if (inFlight.size >= MAX_QUEUED) return Promise.resolve({ kind: "overloaded" });
-      const started = run(handle, request).finally(() => inFlight.delete(flight));
-      inFlight.set(flight, started);
-      return started;
-    },
+    verified,
+    secret,
+    compare,
+    subscribe: (hear) => void hearers.push(hear),
+    verify: createKeyVerifier(compare).verify,
     hash: async (credential, cost) => {
       const answer = await thread.ask({ kind: "hash", credential, cost });
       if (answer.kind !== "hash") throw new Error("the bcrypt thread answered another question");
@@ -63,11 +73,18 @@ export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
   };
 }
 
-/** The same digest in this request's own policy, whose record may say other things of the key. */
-function rebind(outcome: Verification, request: NeedsVerification): Verification {
-  if (outcome.kind !== "matched") return outcome;
-  const digest = digestText(outcome.key);
-  const key = request.candidates.find((candidate) => digestText(candidate) === digest);
+/** Verifies keys by comparing their digests somewhere. The verdict is on digests, since a reload may come between. */
+export function createKeyVerifier(compare: BcryptVerifier["compare"]): SlowVerifier {
+  return {
+    verify: async (request) =>
+      toVerification(await compare(request.credential, request.candidates.map(digestText)), request),
+  };
+}
+
+/** The verdict in terms of this request's own policy, whose record may say other things of the key. */
+function toVerification(verdict: DigestVerdict, request: NeedsVerification): Verification {
+  if (verdict.kind !== "matched") return verdict;
+  const key = request.candidates.find((candidate) => digestText(candidate) === verdict.digest);
   return key === undefined ? { kind: "unmatched" } : { kind: "matched", key };
 }
 

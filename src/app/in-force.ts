@@ -34,10 +34,11 @@ export function putInForce(configuration: Configuration, clock: Clock): InForce 
   };
 }
 
-/** Swaps in a new configuration; connections to the upstream are kept unless what they depend on changed. */
-export function replaceInForce(inForce: InForce, next: Configuration, clock: Clock): void {
+/** Swaps in a new generation; connections to the upstream are kept unless what they depend on changed. */
+export function replaceInForce(inForce: InForce, generation: Generation, clock: Clock): void {
   const previous = inForce.generation.configuration.settings.upstream;
-  inForce.generation = createGeneration(next);
+  const next = generation.configuration;
+  inForce.generation = generation;
   if (isDeepStrictEqual(next.settings.upstream, previous)) return;
   const { forwarder } = inForce.upstream;
   inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded, clock);

@@ -1,10 +1,11 @@
+import { availableParallelism } from "node:os";
 import { openAdminListener } from "../admin/admin-listener.ts";
 import { createAuthorizer } from "../admin/authorizer.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { Overrides } from "../config/load.ts";
 import { findFileMounts } from "../config/read-mounts.ts";
 import { judgeRemoval } from "../config/reload-guard.ts";
-import type { Configuration, SocketAddress } from "../config/settings.ts";
+import type { Configuration, Settings, SocketAddress } from "../config/settings.ts";
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { createShadowBuckets } from "../policy/shadow.ts";
 import type { Clock } from "../proxy/clock.ts";
@@ -15,6 +16,7 @@ import { createBcryptVerifier } from "./bcrypt-verifier.ts";
 import { openDataPlane } from "./data-plane.ts";
 import type { Drained } from "./drain.ts";
 import { type Begun, loadFirst, readerOf } from "./first-load.ts";
+import { openFleet } from "./fleet.ts";
 import { createKeyOperations } from "./key-operations.ts";
 import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
@@ -31,6 +33,9 @@ export interface ServeOptions {
   /** Made once the config has said how much to log. */
   readonly createLog: (configuration: Configuration) => Log;
   readonly metrics: Metrics;
+  /** Writes lines of the log that another thread made. */
+  readonly writeLines: (text: string) => void;
+  readonly version: string;
 }
 
 export type Served =
@@ -42,6 +47,8 @@ export type Served =
 export interface ServingProcess {
   readonly listenAddress: SocketAddress;
   readonly adminAddress: SocketAddress | undefined;
+  /** How many threads answer requests. */
+  readonly workers: number;
   readonly log: Log;
   readonly warnings: readonly Diagnostic[];
   /** When the copy was made that is in force since the files were bad at the start; undefined when they were good. */
@@ -54,7 +61,7 @@ export interface ServingProcess {
 /**
  * Loads the config, opens both listeners and keeps the policy that of the files: the composition root.
  *
- * - the data plane answers requests (`data-plane.ts`)
+ * - the data plane answers requests, in this thread (`data-plane.ts`) or in several (`fleet.ts`)
  * - the reloader keeps the configuration in force that of the files (`reloader.ts`), the shadow keeper a candidate's
  * - the admin listener tells of both (`admin-backend.ts`)
  */
@@ -87,11 +94,9 @@ async function start(
   const { listen, admin } = configuration.settings;
   const log = options.createLog(configuration);
   const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
-  const plane = await openDataPlane({
-    configuration,
+  const threads = countThreads(configuration.settings);
+  const shared = {
     tls: await readTls(listen, readerOf(fallback)),
-    state: { buckets: createBucketTable(), failures: createBucketTable(), verified: verifier.verified },
-    shadowBuckets: createShadowBuckets(),
     verifier,
     keyOperations: createKeyOperations({
       policy: () => reloader.current().policy,
@@ -101,7 +106,17 @@ async function start(
     log,
     metrics,
     clock,
-  });
+  };
+  const { writeLines, version } = options;
+  const plane =
+    threads === 1
+      ? await openDataPlane({
+          ...shared,
+          configuration,
+          state: { buckets: createBucketTable(), failures: createBucketTable(), verified: verifier.verified },
+          shadowBuckets: createShadowBuckets(),
+        })
+      : await openFleet({ ...shared, first, threads, workerUrl: workerUrl("plane-worker"), writeLines, version });
   const shadow = createShadowKeeper({
     load: loadCandidate,
     compareWith: plane.compareWith,
@@ -140,6 +155,7 @@ async function start(
   const backend = createAdminBackend({
     reloader,
     shadow,
+    plane,
     metrics,
     authorize,
     drainingSinceMs: () => drainingSinceMs,
@@ -149,6 +165,7 @@ async function start(
   return {
     listenAddress: plane.address,
     adminAddress: adminListener?.address,
+    workers: threads,
     log,
     warnings: [...first.warnings, ...(await findFileMounts(first.files))],
     lastGoodCopy: fallback?.keptAt,
@@ -165,8 +182,14 @@ async function start(
   };
 }
 
+/** As many threads as there are processors for `auto`, where threads can share what is listened on. */
+function countThreads({ workers, listen, upstream }: Settings): number {
+  if (workers !== "auto") return workers;
+  return listen.address.kind === "unix" ? 1 : Math.min(availableParallelism(), upstream.maxConnections);
+}
+
 /** The workers stand beside this module, built or not. */
-function workerUrl(name: "bcrypt-worker" | "load-worker"): URL {
+function workerUrl(name: "bcrypt-worker" | "load-worker" | "plane-worker"): URL {
   return new URL(`./${name}.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
 }
 
@@ -176,6 +199,8 @@ function describeStartFailure(error: unknown): string {
   switch (code) {
     case "EADDRINUSE":
       return `${message}. Another process listens there; choose another address with --listen or --admin`;
+    case "ENOTSUP":
+      return `${message}. This system lets no two threads listen on one port; set workers to 1`;
     case "EACCES":
       return `${message}. Ports below 1024 need a privilege; listen on a higher one`;
     default:

@@ -33,6 +33,8 @@ export async function startProcess(
     ...options,
     env: terminal.env,
     clock: systemClock,
+    writeLines: (text) => void destination.write(text),
+    version: pkg.version,
     createLog: ({ settings }) => createLog(settings.log.level, destination, systemClock.now),
     metrics: createMetrics(pkg.version),
   });

@@ -7,6 +7,7 @@ interface ServeFlags {
   readonly listen?: string;
   readonly upstream?: string;
   readonly admin?: string;
+  readonly workers?: string;
   readonly lastGood?: string;
 }
 
@@ -22,6 +23,7 @@ export function serveCommand(terminal: Terminal, setExit: (code: ExitCode) => vo
     .option("--listen <address>", "host:port or unix:/path to take requests on (LATCHKEY_LISTEN)")
     .option("--upstream <url>", "the app: http://host:port, https://host:port or unix:/path (LATCHKEY_UPSTREAM)")
     .option("--admin <address>", "host:port of health and metrics, or off (LATCHKEY_ADMIN)")
+    .option("--workers <n|auto>", "threads that answer requests (LATCHKEY_WORKERS; default 1)")
     .option(
       "--last-good <dir>",
       "where good configs are kept, to start from when the files are bad (LATCHKEY_LAST_GOOD)",
@@ -58,6 +60,7 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
     {
       listen: formatAddress(started.listenAddress),
       admin: started.adminAddress === undefined ? "off" : formatAddress(started.adminAddress),
+      ...(started.workers === 1 ? {} : { workers: started.workers }),
       ...(started.lastGoodCopy === undefined ? {} : { lastGoodCopy: started.lastGoodCopy }),
     },
     "ready",
@@ -80,10 +83,12 @@ function toOverrides(flags: Omit<ServeFlags, "config" | "lastGood">, env: Termin
   const listen = pick(flags.listen, "listen");
   const upstream = pick(flags.upstream, "upstream");
   const admin = pick(flags.admin, "admin");
+  const workers = pick(flags.workers, "workers");
   return {
     ...(listen === undefined ? {} : { listen }),
     ...(upstream === undefined ? {} : { upstream }),
     ...(admin === undefined ? {} : { admin }),
+    ...(workers === undefined ? {} : { workers }),
   };
 }
 

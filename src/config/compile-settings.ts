@@ -23,6 +23,7 @@ export function compileSettings(
   report: Report,
 ): Omit<Settings, "denials" | "identity" | "operations"> {
   const { admin, shadow, reload, log } = main;
+  checkWorkers(main, report);
   return {
     listen: compileListen(main, around, report),
     upstream: compileUpstream(main, around, report),
@@ -35,6 +36,7 @@ export function compileSettings(
     limitHeaders: compileLimitHeaders(main, report),
     shadow: shadow === undefined ? undefined : resolve(around.directory, shadow),
     reload: { maxRemovedPercent: reload.maxRemoved, confirm: reload.confirm },
+    workers: main.workers,
     drain: compileDrain(main, report),
     log,
   };
@@ -103,6 +105,24 @@ function compileTrusted(written: Main["listen"]["trustedProxies"], report: Repor
     scheme: compileRanges(written.scheme, report, [...path, "scheme"]),
     host: compileRanges(written.host, report, [...path, "host"]),
   };
+}
+
+/** Threads share a port by the kernel's doing, which knows no such thing for sockets in the file system. */
+function checkWorkers({ workers, listen, upstream }: Main, report: Report): void {
+  if (workers === "auto" || workers === 1) return;
+  if (listen.address.kind === "unix") {
+    report.error(
+      ["workers"],
+      `A unix socket is served by one thread, not by ${workers}`,
+      "Leave workers out, or listen on a port",
+    );
+  }
+  if (upstream.maxConnections < workers) {
+    report.error(
+      ["workers"],
+      `Each of ${workers} threads needs a connection to the upstream; upstream.maxConnections is ${upstream.maxConnections}`,
+    );
+  }
 }
 
 function compileUpstream({ upstream }: Main, around: Surroundings, report: Report): UpstreamSettings {

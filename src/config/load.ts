@@ -17,7 +17,7 @@ import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
-import { type Parsed, parseSocketAddress, parseUpstream, type UpstreamAddress } from "./values.ts";
+import { type Parsed, parseSocketAddress, parseUpstream, parseWorkers, type UpstreamAddress } from "./values.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
 export interface Overrides {
@@ -25,6 +25,8 @@ export interface Overrides {
   readonly upstream?: Override | undefined;
   /** An address, or `off`. */
   readonly admin?: Override | undefined;
+  /** A number, or `auto`. */
+  readonly workers?: Override | undefined;
 }
 
 export interface Override {
@@ -177,14 +179,16 @@ interface Forced {
   readonly listen: SocketAddress | undefined;
   readonly upstream: UpstreamAddress | undefined;
   readonly admin: SocketAddress | "off" | undefined;
+  readonly workers: number | "auto" | undefined;
 }
 
 function parseOverrides(overrides: Overrides, found: Diagnostic[]): Forced {
-  const { listen, upstream, admin } = overrides;
+  const { listen, upstream, admin, workers } = overrides;
   return {
     listen: listen && parseOverride(listen, parseSocketAddress, found),
     upstream: upstream && parseOverride(upstream, parseUpstream, found),
     admin: admin?.value === "off" ? "off" : admin && parseOverride(admin, parseSocketAddress, found),
+    workers: workers && parseOverride(workers, parseWorkers, found),
   };
 }
 
@@ -196,9 +200,10 @@ function parseOverride<T>({ value, origin }: Override, parse: (text: string) => 
   return undefined;
 }
 
-function applyOverrides(main: Main, { listen, upstream, admin }: Forced): Main {
+function applyOverrides(main: Main, { listen, upstream, admin, workers }: Forced): Main {
   return {
     ...main,
+    workers: workers ?? main.workers,
     listen: listen === undefined ? main.listen : { ...main.listen, address: listen },
     upstream: upstream === undefined ? main.upstream : { ...main.upstream, url: upstream },
     admin:

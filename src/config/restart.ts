@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "./settings.ts";
 
-type FixedSettings = Pick<Settings, "listen" | "admin">;
+type FixedSettings = Pick<Settings, "listen" | "admin" | "workers">;
 
 /**
  * The settings a running process cannot take up, by the name they have in the file, and what of them
@@ -15,6 +15,8 @@ const FIXED_AT_START: readonly (readonly [name: string, pick: (settings: FixedSe
   ["listen.tls", ({ listen }) => listen.tls !== undefined],
   // An option of Node's HTTP parser, read when the listener is made.
   ["listen.maxHeaderBytes", ({ listen }) => listen.maxHeaderBytes],
+  // Buckets move between a thread's own memory and shared memory only by being lost.
+  ["workers", ({ workers }) => workers],
 ];
 
 /** The names of those settings. */

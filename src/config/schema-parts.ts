@@ -6,7 +6,8 @@ export function textOf<T>(parse: (text: string) => Parsed<T>) {
   return z.string().transform((text, context) => settle(parse(text), text, context));
 }
 
-function settle<T>(parsed: Parsed<T>, input: unknown, context: z.RefinementCtx): T {
+/** The value, or the problem as an issue of the schema. */
+export function settle<T>(parsed: Parsed<T>, input: unknown, context: z.RefinementCtx): T {
   if (parsed.kind === "value") return parsed.value;
   context.issues.push({ code: "custom", message: `Expected ${parsed.problem}`, input });
   return z.NEVER;

@@ -4,7 +4,7 @@ import { keyRecord } from "./key-schema.ts";
 import { management } from "./management-schema.ts";
 import { reload } from "./reload-schema.ts";
 import { duration, limits, oneOrMany, textOf } from "./schema-parts.ts";
-import { admin, drain, listen, log, upstream } from "./server-schema.ts";
+import { admin, drain, listen, log, upstream, workers } from "./server-schema.ts";
 
 const verdict = z.enum(["reject", "allow"]);
 
@@ -242,6 +242,7 @@ export const mainSchema = z
       .meta({ examples: ["candidate.yaml"] }),
     reload,
     drain,
+    workers,
     log,
   })
   .meta({ title: "Latchkey configuration", description: "The main file of Latchkey, an API-key reverse proxy" });

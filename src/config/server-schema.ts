@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { duration, oneOrMany, size, socketAddress, textOf } from "./schema-parts.ts";
-import { parseUpstream } from "./values.ts";
+import { duration, oneOrMany, settle, size, socketAddress, textOf } from "./schema-parts.ts";
+import { parseUpstream, parseWorkers } from "./values.ts";
 
 // setTimeout counts in 31 bits of milliseconds and fires at once beyond, so timers stay under a day.
 const DAY_MS = 86_400_000;
@@ -149,6 +149,13 @@ export const admin = z
   ])
   .prefault({})
   .describe("The other port: health, metrics, authoriser, key API and dashboard; off for none");
+
+export const workers = z
+  .union([z.string(), z.int().min(1).max(64)], { error: "Expected 1 to 64 threads, or auto" })
+  .transform((written, context) => settle(parseWorkers(String(written)), written, context))
+  .prefault(1)
+  .describe("Threads that answer requests, sharing port and limits; auto is one for each processor")
+  .meta({ examples: [2, "auto"] });
 
 export const drain = z
   .strictObject({

@@ -13,6 +13,7 @@ export function diffSettings(old: Settings, next: Settings): readonly string[] {
     ["shadow", ({ shadow }) => shadow],
     ["reload", ({ reload }) => reload],
     ["drain", ({ drain }) => drain],
+    ["workers", ({ workers }) => workers],
     ["log", ({ log }) => log],
   ];
   return names.filter(([, pick]) => toText(pick(old)) !== toText(pick(next))).map(([name]) => name);

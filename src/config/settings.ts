@@ -24,6 +24,7 @@ export interface Settings {
   readonly shadow: string | undefined;
   readonly reload: ReloadSettings;
   readonly drain: DrainSettings;
+  readonly workers: number | "auto";
   readonly log: LogSettings;
 }
 

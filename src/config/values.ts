@@ -48,6 +48,17 @@ export function parsePercent(text: string): Parsed<number> {
   return digits === undefined || percent > 100 ? expected("a share of 0% to 100%, such as 50%", text) : value(percent);
 }
 
+// Beyond the cores of any machine that a sidecar runs on.
+const MAX_WORKERS = 64;
+
+/** Parses `auto` or a number of threads. */
+export function parseWorkers(text: string): Parsed<number | "auto"> {
+  const written = text.trim();
+  if (written === "auto") return value("auto");
+  const count = /^\d{1,2}$/.test(written) ? Number(written) : 0;
+  return count >= 1 && count <= MAX_WORKERS ? value(count) : expected(`1 to ${MAX_WORKERS} threads, or auto`, text);
+}
+
 /** Parses `250ms`, `2s`, `1h30m`, `30d` or a bare `0` into milliseconds. */
 export function parseDuration(text: string): Parsed<number> {
   const written = text.trim();

@@ -31,13 +31,17 @@ export interface Listener {
   readonly destroy: () => void;
 }
 
-/** Opens the listener; rejects with the system's error when the address cannot be had. */
+/**
+ * Opens the listener; rejects with the system's error when the address cannot be had. `shared` lets other threads
+ * listen at the same address: the kernel gives each new connection to one of them.
+ */
 export async function openListener(
   settings: ListenSettings,
   tls: TlsMaterial | undefined,
   gateway: Gateway,
   upgrade: () => UpgradeForwarder,
   clock: Clock,
+  shared = false,
 ): Promise<Listener> {
   const connections = new Set<ClientConnection>();
   let tuned = settings;
@@ -68,7 +72,7 @@ export async function openListener(
     server.maxConnections = next.maxConnections;
   };
   retune(settings);
-  await listenSomewhere(server, settings.address);
+  await listenSomewhere(server, settings.address, shared);
   const sweep = startSweep(connections, clock);
   return {
     address: addressOf(server, settings.address),
@@ -136,18 +140,18 @@ function startSweep(connections: ReadonlySet<ClientConnection>, clock: Clock): T
 }
 
 /** On a machine without IPv6, every address means every IPv4 address. */
-async function listenSomewhere(server: Server, address: SocketAddress): Promise<void> {
+async function listenSomewhere(server: Server, address: SocketAddress, shared: boolean): Promise<void> {
   try {
-    await listen(server, address);
+    await listen(server, address, shared);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     const lacksIpv6 = code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL";
     if (!lacksIpv6 || address.kind !== "tcp" || address.host !== "::") throw error;
-    await listen(server, { ...address, host: "0.0.0.0" });
+    await listen(server, { ...address, host: "0.0.0.0" }, shared);
   }
 }
 
-async function listen(server: Server, address: SocketAddress): Promise<void> {
+async function listen(server: Server, address: SocketAddress, shared: boolean): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const listening = () => {
@@ -155,7 +159,7 @@ async function listen(server: Server, address: SocketAddress): Promise<void> {
       resolve();
     };
     if (address.kind === "unix") server.listen({ path: address.path }, listening);
-    else server.listen({ host: address.host, port: address.port, backlog: 1024 }, listening);
+    else server.listen({ host: address.host, port: address.port, backlog: 1024, reusePort: shared }, listening);
   });
 }
 

@@ -12,15 +12,21 @@ export interface Metrics extends Observer {
   /** A call to the authoriser by somebody who may not ask. */
   readonly callRefused: (cause: string) => void;
   readonly watchUpgrades: (read: () => number) => void;
+  readonly watchWorkers: (read: () => number) => void;
+  readonly workerRestarted: () => void;
 }
 
 // The proxy's own share is well under a millisecond; the rest of the range is the upstream's.
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+const OF_THE_PROCESS: ReadonlySet<string> = new Set(["latchkey_build_info", "nodejs_version_info"]);
 // No route matched: one label value for all of them, since paths are unbounded.
 const NO_ROUTE = "none";
 
-/** Labels are bounded: routes, reasons and statuses of the config, never a path, an address or a key. */
-export function createMetrics(version: string): Metrics {
+/**
+ * Labels are bounded: routes, reasons and statuses of the config, never a path, an address or a key. Those of a
+ * `thread` are one part of the process's: what is the same for all threads is left to the supervising one.
+ */
+export function createMetrics(version: string, scope: "process" | "thread" = "process"): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -59,10 +65,20 @@ export function createMetrics(version: string): Metrics {
     labelNames: ["revision"],
     registers,
   });
+  const restarts = new Counter({
+    name: "latchkey_worker_restarts_total",
+    help: "Threads that answered requests, ended by themselves and were replaced",
+    registers,
+  });
   new Gauge({ name: "latchkey_build_info", help: "The version that runs", labelNames: ["version"], registers }).set(
     { version },
     1,
   );
+  if (scope === "thread") {
+    for (const { name } of registry.getMetricsAsArray()) {
+      if (name.startsWith("process_") || OF_THE_PROCESS.has(name)) registry.removeSingleMetric(name);
+    }
+  }
   const refusedCalls = new Counter({
     name: "latchkey_authorizer_refused_calls_total",
     help: "Calls to the authoriser that were not believed, by cause",
@@ -129,6 +145,17 @@ export function createMetrics(version: string): Metrics {
     shadowUndecided: (cause) => shadowUndecided.inc({ cause }),
     shadowActive: (active) => shadowActive.set(active ? 1 : 0),
     callRefused: (cause) => refusedCalls.inc({ cause }),
+    workerRestarted: () => restarts.inc(),
+    watchWorkers: (read) => {
+      new Gauge({
+        name: "latchkey_workers",
+        help: "Threads that answer requests now",
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     watchUpgrades: (read) => {
       new Gauge({
         name: "latchkey_upgraded_connections_open",

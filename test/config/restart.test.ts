@@ -16,9 +16,10 @@ const LISTEN: ListenSettings = {
   maxBodyBytes: undefined,
 };
 
-type Fixed = Pick<Settings, "listen" | "admin">;
+type Fixed = Pick<Settings, "listen" | "admin" | "workers">;
 
 const OLD: Fixed = {
+  workers: 1,
   listen: LISTEN,
   admin: {
     address: { kind: "tcp", host: "127.0.0.1", port: 9090 },
@@ -34,6 +35,7 @@ const cases: readonly (readonly [name: string, next: Fixed, needed: readonly str
   ["the address", { ...OLD, listen: { ...LISTEN, address: { kind: "unix", path: "/run/a" } } }, ["listen.address"]],
   ["TLS that is new", { ...OLD, listen: { ...LISTEN, tls: { cert: "/c", key: "/k" } } }, ["listen.tls"]],
   ["the bytes of headers", { ...OLD, listen: { ...LISTEN, maxHeaderBytes: 1 } }, ["listen.maxHeaderBytes"]],
+  ["the number of threads", { ...OLD, workers: 2 }, ["workers"]],
   ["an admin port switched off", { ...OLD, admin: undefined }, ["admin.address"]],
 ];
 

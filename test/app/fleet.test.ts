@@ -1,0 +1,130 @@
+import { Writable } from "node:stream";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createBcryptVerifier } from "../../src/app/bcrypt-verifier.ts";
+import { systemClock } from "../../src/app/clock.ts";
+import { type Fleet, openFleet } from "../../src/app/fleet.ts";
+import { createLoader } from "../../src/app/loader.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
+import { formatTotal } from "../../src/telemetry/metrics-total.ts";
+import {
+  createFolder,
+  exchangeBytes,
+  type Folder,
+  parseResponse,
+  sha256Of,
+  startUpstream,
+  type Upstream,
+} from "../e2e/harness.ts";
+
+const KEY = "lk_11111111111111111111111111111111";
+
+let folder: Folder;
+let upstream: Upstream;
+let fleet: Fleet;
+let written: string;
+let metrics: Metrics;
+
+// Threads start from sources here, which takes a busy machine a while.
+const START_TIMEOUT_MS = 60_000;
+
+beforeEach(async () => {
+  folder = await createFolder();
+  upstream = await startUpstream();
+  written = "";
+  metrics = createMetrics("test");
+  const file = await folder.write(
+    "latchkey.yaml",
+    `upstream: ${upstream.url}
+listen: 127.0.0.1:0
+routes: [{ match: "* /**", authenticated: true }]
+keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
+`,
+  );
+  const workerUrl = (name: string) => new URL(`../../src/app/${name}.ts`, import.meta.url);
+  const clock = systemClock;
+  const loaderOptions = { configFile: file, overrides: {}, env: {}, clock, isStarting: true };
+  const first = await createLoader({ ...loaderOptions, workerUrl: workerUrl("load-worker") }).load();
+  if (first.kind === "rejected") throw new Error(JSON.stringify(first.diagnostics));
+  const destination = new Writable({
+    write: (chunk, _, done) => {
+      written += String(chunk);
+      done();
+    },
+  });
+  fleet = await openFleet({
+    first,
+    tls: undefined,
+    threads: 2,
+    workerUrl: workerUrl("plane-worker"),
+    verifier: createBcryptVerifier(workerUrl("bcrypt-worker")),
+    keyOperations: { run: async () => ({ kind: "done", body: {} }) },
+    log: createLog("info", destination, clock.now),
+    metrics,
+    clock,
+    writeLines: (text) => {
+      written += text;
+    },
+    version: "test",
+  });
+}, START_TIMEOUT_MS);
+
+afterEach(async () => {
+  await fleet.drain();
+  await fleet.close();
+  await upstream.close();
+  await folder.remove();
+}, START_TIMEOUT_MS);
+
+async function ask(): Promise<number> {
+  const { address } = fleet;
+  if (address.kind !== "tcp") throw new Error("a port was asked for");
+  const head = `GET /x HTTP/1.1\r\nHost: a\r\nX-API-Key: ${KEY}\r\nConnection: close\r\n\r\n`;
+  return parseResponse(await exchangeBytes(address.port, head)).status;
+}
+
+async function countOf(name: string): Promise<number> {
+  const text = await formatTotal(metrics.registry, await fleet.metrics());
+  return Number(
+    text
+      .split("\n")
+      .find((line) => line.startsWith(name))
+      ?.split(" ")
+      .at(-1),
+  );
+}
+
+test("openFleet() replaces a thread that dies; the port, the buckets and the counts outlive it", {
+  timeout: 60_000,
+}, async () => {
+  for (let request = 0; request < 6; request += 1) expect(await ask()).toBe(200);
+  const allowed = 'latchkey_requests_total{route="* /**",decision="allow"';
+  expect(await countOf(allowed)).toBe(6);
+
+  const [victim, other] = fleet.threads();
+  if (victim === undefined || other === undefined) throw new Error("there are two threads");
+  await victim.terminate();
+  // The other one takes what comes meanwhile.
+  expect(await ask()).toBe(200);
+  await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
+  expect(fleet.threads().map(({ number }) => number)).not.toContain(victim.number);
+  expect(written).toContain("a worker thread ended, another takes its place");
+  expect(await countOf("latchkey_worker_restarts_total")).toBe(1);
+
+  // Seven of ten are spent, whoever counted them.
+  const rest = await Promise.all(Array.from({ length: 12 }, ask));
+  expect(rest.filter((status) => status === 200)).toHaveLength(3);
+  expect(rest.filter((status) => status === 429)).toHaveLength(9);
+  expect(await countOf(allowed)).toBe(10);
+});
+
+test("openFleet() listens again after all of its threads died at once, and no lock stays held", {
+  timeout: 60_000,
+}, async () => {
+  expect(await ask()).toBe(200);
+  await Promise.all(fleet.threads().map((thread) => thread.terminate()));
+  await expect.poll(() => fleet.isListening()).toBe(false);
+  await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
+  const rest = await Promise.all(Array.from({ length: 12 }, ask));
+  expect(rest.filter((status) => status === 200)).toHaveLength(9);
+});
