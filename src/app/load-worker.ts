@@ -1,3 +1,4 @@
+import { platform, setPriority } from "node:os";
 import { parentPort } from "node:worker_threads";
 import type { CompileInput } from "../config/compile.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
@@ -54,6 +55,7 @@ async function answer(question: LoadQuestion): Promise<LoadAnswer> {
 }
 
 async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequest): Promise<LoadAnswer> {
+  if (basis !== undefined) giveWay();
   snapshot = undefined;
   const io = copy === undefined ? createSourceIo(env) : (await openLastGood(copy, env)).io;
   const read = await readSnapshot(configFile, io);
@@ -64,6 +66,19 @@ async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequ
   const comparison = basis && compareWith(basis, configuration.policy);
   const keys = configuration.policy.keys.table;
   return { kind, input, keys, warnings: bound(warnings), files, digests, comparison };
+}
+
+// Of 19; a thread of this niceness gets a tenth of a busy core.
+const NICENESS = 10;
+
+/** Requests are answered meanwhile, perhaps on the only core. On Linux a priority is a thread's own (setpriority(2), Notes). */
+function giveWay(): void {
+  if (platform() !== "linux") return;
+  try {
+    setPriority(NICENESS);
+  } catch {
+    // A seccomp profile may forbid it; loading is as good without.
+  }
 }
 
 // Beyond this the finder only counts: where every record is wrong, the first ones say how.

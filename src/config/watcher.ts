@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, type FSWatcher, watch } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { type FSWatcher, watch } from "node:fs";
+import { open, readdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /** Deferred calls, as the composition root provides them; pending ones must not keep the process alive. */
@@ -222,14 +222,24 @@ async function directoryIdentity(path: string): Promise<string | undefined> {
   }
 }
 
-// A millisecond of hashing; a file of 64 MiB in one piece would hold the event loop for fifty.
-const PIECE_BYTES = 1024 * 1024;
+// A fraction of a millisecond of hashing; a file of 64 MiB in one piece would hold the event loop for fifty.
+const PIECE_BYTES = 128 * 1024;
 
-/** `digestOfContent` of a file of any size, a piece at a time. */
+/** `digestOfContent` of a file of any size, a piece at a time and all in one place: a stream leaves each piece to be collected. */
 async function digestOfFile(path: string): Promise<string> {
   const digest = createHash("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES })) digest.update(piece);
-  return `content:${digest.digest("hex")}`;
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const piece = Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, PIECE_BYTES)));
+    for (;;) {
+      const { bytesRead } = await file.read(piece, 0, piece.byteLength);
+      if (bytesRead === 0) return `content:${digest.digest("hex")}`;
+      digest.update(piece.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function lookAt(path: string, before: Seen | undefined): Promise<Seen> {
