@@ -264,6 +264,18 @@ describe("the built program as an authoriser", () => {
     expect((await send(program.port, direct)).status).toBe(429);
   });
 
+  test("spends them where several threads answer, too", async () => {
+    const text = `workers: 2\n${config(upstream.url)}`;
+    const other = await startProgram(await folder.write("workers.yaml", text));
+    const direct = ["GET /orders/7 HTTP/1.1", "Host: api.test", `X-API-Key: ${SCARCE}`];
+    const call = [...GATEWAYS.Traefik({ target: "/orders/7" }), `X-API-Key: ${SCARCE}`];
+    expect((await send(other.port, direct)).status).toBe(200);
+    expect((await send(other.adminPort, call)).status).toBe(200);
+    expect((await send(other.port, direct)).status).toBe(429);
+    expect((await send(other.adminPort, call)).status).toBe(429);
+    await other.stop();
+  });
+
   test("never answers Envoy a denial as 5xx, which it may let pass", async () => {
     const direct = await send(program.port, ["GET /any/7 HTTP/1.1", "Host: api.test", `X-API-Key: ${REVOKED}`]);
     expect(direct.status).toBe(503);
