@@ -1,5 +1,6 @@
 import type { Path } from "./diagnostics.ts";
 import {
+  type Document,
   type DocumentProblem,
   MAX_DEPTH,
   type OpenRecords,
@@ -33,7 +34,7 @@ export function parseJson(text: string): ReadDocument {
   return {
     kind: "read",
     value,
-    locate: (path, part) => locate(text, path, part, isOutlined ? outline : undefined),
+    locate: createLocator(text, isOutlined ? outline : undefined),
     recordLine: (index) => outline.recordLines[index] ?? 0,
   };
 }
@@ -301,6 +302,39 @@ function findBadNames(text: string): readonly DocumentProblem[] {
     }),
   );
   return problems;
+}
+
+/**
+ * Finds paths by walking the text again: within a record from where that record begins, and within any other list of
+ * the top level from where its entry does, which one walk finds for all of them.
+ */
+function createLocator(text: string, outline: Outline | undefined): Document["locate"] {
+  const entriesOf = new Map<string, readonly number[]>();
+  return (path, part) => {
+    const [list, index] = path;
+    if (typeof list !== "string" || typeof index !== "number") return locate(text, path, part, outline);
+    if (list === "keys" && outline?.records[index] !== undefined) return locate(text, path, part, outline);
+    let entries = entriesOf.get(list);
+    if (entries === undefined) {
+      entries = findEntries(text, list);
+      entriesOf.set(list, entries);
+    }
+    const start = entries[index];
+    const found = start === undefined ? undefined : findOffset(text, start, path.slice(2), part);
+    return found === undefined ? undefined : toPosition(text, found);
+  };
+}
+
+/** Where each entry of a list of the top level begins. */
+function findEntries(text: string, list: string): readonly number[] {
+  const entries: number[] = [];
+  skipValue(
+    createCursor(text, skipBlank(text, 0), ([name, index, ...deeper], _, valueAt) => {
+      if (name === list && typeof index === "number" && deeper.length === 0) entries.push(valueAt);
+      return false;
+    }),
+  );
+  return entries;
 }
 
 /** Finds a path by walking the text again; within a record, from where that record begins. */
