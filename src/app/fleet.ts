@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { createSecureContext } from "node:tls";
 import type { LoadedConfiguration } from "../config/load.ts";
 import type { SocketAddress } from "../config/settings.ts";
 import { allocateBuckets, freeLocks, openSharedBuckets } from "../limits/shared-buckets.ts";
@@ -21,6 +22,8 @@ export interface FleetOptions extends Omit<AnsweringOptions, "state" | "shadowBu
   /** Writes lines of other threads, as they are. */
   readonly writeLines: (text: string) => void;
   readonly version: string;
+  /** How often it is looked whether threads still say something. */
+  readonly lookIntervalMs?: number;
 }
 
 /** A data plane of several threads, which a test may end. */
@@ -34,6 +37,10 @@ const SUPERVISOR = 1;
 // A thread that dies at once would otherwise be started as often as the machine can.
 const MIN_LIFE_MS = 10_000;
 const RESTART_DELAY_MS = 1_000;
+// A thread that says nothing for so many looks hangs: nothing in it takes half a minute. Looks and not time are counted,
+// since all threads of a process may stand still together.
+const LOOK_INTERVAL_MS = 5_000;
+const MAX_SILENT_LOOKS = 6;
 
 /**
  * Answers requests in several threads on one port, and supervises them from this one. Buckets are in memory that all
@@ -83,7 +90,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       write: options.writeLines,
       answer,
     });
-    const slot: Slot = { thread, index, ready: number, isListening: false };
+    const slot: Slot = { thread, index, ready: number, isListening: false, silentLooks: 0 };
     threads.set(index, slot);
     const startedMs = clock.elapsed();
     void thread.listening.then(() => {
@@ -133,6 +140,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     await Promise.all([...threads.values()].map(({ thread }) => thread.terminate()));
     throw error;
   }
+  const looking = setInterval(() => endSilent(threads.values()), options.lookIntervalMs ?? LOOK_INTERVAL_MS);
+  looking.unref();
   metrics.watchWorkers(() => listening().length);
   return {
     address,
@@ -153,6 +162,8 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       await Promise.all(settled);
     },
     renewTls: (material) => {
+      // Throws where it cannot be used, before any thread or a later one is told of it.
+      createSecureContext(material);
       tls = material;
       tellAll({ kind: "renewTls", material });
     },
@@ -190,6 +201,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
           await thread.terminate();
         }),
       );
+      clearInterval(looking);
       await own.close();
     },
   };
@@ -201,9 +213,19 @@ interface Slot {
   /** The number of the latest configuration it has ready. */
   ready: number;
   isListening: boolean;
+  /** How often it was looked at in a row without having said anything. */
+  silentLooks: number;
 }
 
 const ignore = (): void => {};
+
+/** Ends threads that hang, to be replaced like any that ended: a reload waits for all of them. */
+function endSilent(slots: Iterable<Slot>): void {
+  for (const slot of slots) {
+    slot.silentLooks = slot.thread.wasHeard() ? 0 : slot.silentLooks + 1;
+    if (slot.silentLooks >= MAX_SILENT_LOOKS) void slot.thread.terminate();
+  }
+}
 
 /** What this thread decides by itself: what the authoriser is asked. It spends from the same buckets. */
 function createOwnAnswering(memory: PlaneMemory, options: FleetOptions): Answering {

@@ -16,6 +16,8 @@ export interface PlaneThread {
   readonly hear: <K extends FromPlane["kind"]>(kind: K) => Promise<Extract<FromPlane, { kind: K }> | undefined>;
   readonly report: () => Promise<PlaneReport | undefined>;
   readonly drain: () => Promise<Drained>;
+  /** Whether it has said anything since this was asked last; it tells its counts every second. */
+  readonly wasHeard: () => boolean;
   /** What it counted, as far as it has told. */
   readonly counts: () => MetricsSnapshot;
   readonly terminate: () => Promise<void>;
@@ -42,6 +44,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
   const hearers = new Set<Hearer>();
   let counts: MetricsSnapshot = [];
   let hasEnded = false;
+  let heardSince = true;
   let error: string | undefined;
   let lastId = 0;
 
@@ -85,6 +88,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
     });
   });
   worker.on("message", (message: FromPlane) => {
+    heardSince = true;
     if (message.kind === "log") write(message.text);
     if (message.kind === "counts" || message.kind === "closed") counts = message.metrics;
     if (message.kind === "report") counts = message.report.metrics;
@@ -111,6 +115,11 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
       const heard = hear("drained");
       tell({ kind: "drain" });
       return (await heard)?.drained ?? "cut";
+    },
+    wasHeard: () => {
+      const was = heardSince;
+      heardSince = false;
+      return was;
     },
     counts: () => counts,
     terminate: async () => {

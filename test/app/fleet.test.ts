@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createBcryptVerifier } from "../../src/app/bcrypt-verifier.ts";
 import { systemClock } from "../../src/app/clock.ts";
-import { type Fleet, openFleet } from "../../src/app/fleet.ts";
+import { type Fleet, type FleetOptions, openFleet } from "../../src/app/fleet.ts";
 import { createLoader } from "../../src/app/loader.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
@@ -25,14 +25,14 @@ let fleet: Fleet;
 let written: string;
 let metrics: Metrics;
 
-// Threads start from sources here, which takes a busy machine a while.
-const START_TIMEOUT_MS = 60_000;
-
 beforeEach(async () => {
   folder = await createFolder();
   upstream = await startUpstream();
   written = "";
   metrics = createMetrics("test");
+});
+
+async function open(more: Partial<FleetOptions> = {}): Promise<void> {
   const file = await folder.write(
     "latchkey.yaml",
     `upstream: ${upstream.url}
@@ -66,15 +66,16 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
       written += text;
     },
     version: "test",
+    ...more,
   });
-}, START_TIMEOUT_MS);
+}
 
 afterEach(async () => {
   await fleet.drain();
   await fleet.close();
   await upstream.close();
   await folder.remove();
-}, START_TIMEOUT_MS);
+});
 
 async function ask(): Promise<number> {
   const { address } = fleet;
@@ -97,6 +98,7 @@ async function countOf(name: string): Promise<number> {
 test("openFleet() replaces a thread that dies; the port, the buckets and the counts outlive it", {
   timeout: 60_000,
 }, async () => {
+  await open();
   for (let request = 0; request < 6; request += 1) expect(await ask()).toBe(200);
   const allowed = 'latchkey_requests_total{route="* /**",decision="allow"';
   expect(await countOf(allowed)).toBe(6);
@@ -121,10 +123,29 @@ test("openFleet() replaces a thread that dies; the port, the buckets and the cou
 test("openFleet() listens again after all of its threads died at once, and no lock stays held", {
   timeout: 60_000,
 }, async () => {
+  await open();
   expect(await ask()).toBe(200);
   await Promise.all(fleet.threads().map((thread) => thread.terminate()));
   await expect.poll(() => fleet.isListening()).toBe(false);
   await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
   const rest = await Promise.all(Array.from({ length: 12 }, ask));
   expect(rest.filter((status) => status === 200)).toHaveLength(9);
+});
+
+test("openFleet() ends a thread that hangs and replaces it", { timeout: 60_000 }, async () => {
+  await open({ workerUrl: new URL("./hanging-worker.ts", import.meta.url), lookIntervalMs: 500 });
+  const hanging = fleet.threads()[0]?.number;
+  const numbers = () => fleet.threads().map(({ number }) => number);
+  await expect.poll(() => numbers().includes(hanging ?? 0), { timeout: 30_000 }).toBe(false);
+  await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
+  expect(await Promise.all(Array.from({ length: 10 }, ask))).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(await countOf("latchkey_worker_restarts_total")).toBeGreaterThanOrEqual(1);
+});
+
+test("openFleet() tells no thread of a certificate that cannot be used", { timeout: 60_000 }, async () => {
+  await open();
+  const before = fleet.threads();
+  expect(() => fleet.renewTls({ cert: "no certificate", key: "no key" })).toThrow();
+  expect(await Promise.all(Array.from({ length: 10 }, ask))).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(fleet.threads()).toEqual(before);
 });
