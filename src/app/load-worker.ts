@@ -68,8 +68,8 @@ async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequ
   return { kind, input, keys, warnings: bound(warnings), files, digests, comparison };
 }
 
-// Of 19; a thread of this niceness gets a tenth of a busy core.
-const NICENESS = 10;
+// Of 19; a thread of this niceness gets a quarter of a busy core. A key that is revoked should not wait for long.
+const NICENESS = 5;
 
 /** Requests are answered meanwhile, perhaps on the only core. On Linux a priority is a thread's own (setpriority(2), Notes). */
 function giveWay(): void {
