@@ -60,7 +60,7 @@ export function createAnswering(options: AnsweringOptions): Answering {
     endUnusable(inForce, clock);
   };
   const current = (): Generation => {
-    if (prepared !== undefined) settle();
+    if (prepared?.isDue() === true) settle();
     return inForce.generation;
   };
   const sweep = startSweep(inForce, clock);
