@@ -6,6 +6,7 @@ import type { AccessRecord } from "../telemetry/access-record.ts";
 import type { Peer } from "./client-address.ts";
 import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
 import type { Clock, Timer } from "./clock.ts";
+import { codeOf } from "./forward-failure.ts";
 import type { Gateway } from "./gateway.ts";
 import { handle } from "./handle.ts";
 import { toPeer } from "./request-facts.ts";
@@ -65,8 +66,16 @@ export async function openListener(
           },
           accept,
         );
-  // A handshake that fails is the client's affair; its socket is closed by Node.
-  server.on("tlsClientError", () => {});
+  // With TLS these are the sockets beneath, which are there before a handshake has made connections of them.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  // A handshake that fails is the client's affair; its socket is closed by Node, save for one that takes too long.
+  server.on("tlsClientError", (error: Error, socket: Socket) => {
+    if (codeOf(error) === "ERR_TLS_HANDSHAKE_TIMEOUT") socket.destroy();
+  });
   const retune = (next: ListenSettings): void => {
     tuned = next;
     server.maxConnections = next.maxConnections;
@@ -86,7 +95,7 @@ export async function openListener(
     },
     openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
     destroy: () => {
-      for (const { socket } of connections) socket.destroy();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
