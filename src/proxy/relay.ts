@@ -18,6 +18,7 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   readonly #pool: UpstreamPool;
   readonly #exchange: Exchange;
   readonly #done: (outcome: Outcome) => void;
+  readonly #requestHead: string;
   #connection: UpstreamConnection | undefined;
   #status = 0;
   #settled = false;
@@ -28,6 +29,8 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
     this.#pool = pool;
     this.#exchange = exchange;
     this.#done = done;
+    // Made here, where who asked for it can still refuse: in a connection's event nobody could.
+    this.#requestHead = toRequestHead(exchange);
   }
 
   start(): void {
@@ -47,14 +50,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
     });
   }
 
-  get isWaiting(): boolean {
-    return !this.#settled;
-  }
-
   use(connection: UpstreamConnection): void {
     this.#connection = connection;
     const { method, framing } = this.#exchange;
-    connection.send(toRequestHead(this.#exchange), method, framing.kind === "none", this);
+    connection.send(this.#requestHead, method, framing.kind === "none", this);
   }
 
   /** Only now is the body asked for: what cannot be sent on need not be sent here. */
@@ -126,6 +125,7 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
 
   clientGone(): void {
     if (this.#settled) return;
+    this.#pool.withdraw(this);
     this.#connection?.destroy();
     this.#settle({ kind: "aborted" });
   }

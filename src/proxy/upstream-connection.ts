@@ -289,7 +289,7 @@ export class UpstreamConnection {
     const text = this.#partial + buffer.toString("latin1", from, limit);
     const end = text.indexOf("\r\n\r\n", Math.max(0, before - 3));
     if (end === -1) {
-      if (text.length >= MAX_HEAD_BYTES) this.#fail({ kind: "malformed", problem: "a head beyond all bounds" });
+      if (text.length >= MAX_HEAD_BYTES + 4) this.#fail({ kind: "malformed", problem: "a head beyond all bounds" });
       else if (!MAY_BEGIN.test(text)) this.#fail({ kind: "malformed", problem: "a line does not end in CRLF" });
       this.#partial = text;
       return to;
@@ -321,6 +321,8 @@ export class UpstreamConnection {
       this.#fail({ kind: "malformed", problem });
       return;
     }
+    // RFC 9110 §8.6, §15.3.5: one that announces a body may be about to send it, before the next answer.
+    if (head.status === 204 && (head.framing.kind === "chunked" || isLong(head.framing))) this.#persistent = false;
     // RFC 9112 §6.3: these have no body, whatever their fields say.
     if (this.#isHead || head.status === 204 || head.status === 304) {
       this.#state = "idle";
@@ -391,6 +393,10 @@ export class UpstreamConnection {
       this.#fail(this.#isConnected || error === undefined ? { kind: "broken", error } : { kind: "connect", error }),
     );
   };
+}
+
+function isLong(framing: ResponseHead["framing"]): boolean {
+  return framing.kind === "length" && framing.bytes > 0;
 }
 
 function open(address: UpstreamAddress, read: (buffer: Buffer, from: number, to: number) => boolean): Socket {

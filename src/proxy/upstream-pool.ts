@@ -3,8 +3,6 @@ import { type ConnectionTimes, type UpstreamAddress, UpstreamConnection } from "
 
 /** Who waits for a connection. */
 export interface Applicant {
-  /** Whether it still wants one. */
-  readonly isWaiting: boolean;
   readonly use: (connection: UpstreamConnection) => void;
   /** There will be none. */
   readonly turnAway: () => void;
@@ -12,8 +10,10 @@ export interface Applicant {
 
 /** Connections to one upstream: reused while they are good, never more than so many, first come first served. */
 export interface UpstreamPool {
-  /** Gives a connection now or later; false when all of them and all places to wait are taken. */
+  /** Gives a connection now or later; false when all of them and all places to wait are taken, or it is destroyed. */
   readonly acquire: (applicant: Applicant, mustBeNew: boolean) => boolean;
+  /** Gives up the place of one who waits. */
+  readonly withdraw: (applicant: Applicant) => void;
   readonly close: () => Promise<void>;
   readonly destroy: () => Promise<void>;
 }
@@ -37,14 +37,23 @@ export function createUpstreamPool(
   // Used from its end: the one used last is the least likely to be closed by the upstream just now.
   const free: UpstreamConnection[] = [];
   const queue = new Set<Applicant>();
-  let closing: (() => void) | undefined;
+  let destroyed = false;
+  /** Who waits for the last connection to be closed; undefined while connections are kept. */
+  let closing: (() => void)[] | undefined;
   let timer: Timer | undefined;
 
   const settle = (): void => {
     if (closing === undefined || all.size > 0 || queue.size > 0) return;
     timer?.cancel();
-    closing();
+    for (const resolve of closing.splice(0)) resolve();
   };
+  const end = (close: () => void): Promise<void> =>
+    new Promise((resolve) => {
+      closing ??= [];
+      closing.push(resolve);
+      close();
+      settle();
+    });
   const open = (applicant: Applicant): void => {
     const connection = new UpstreamConnection(address, times, owner);
     all.add(connection);
@@ -52,11 +61,9 @@ export function createUpstreamPool(
     applicant.use(connection);
   };
   const next = (): Applicant | undefined => {
-    for (const applicant of queue) {
-      queue.delete(applicant);
-      if (applicant.isWaiting) return applicant;
-    }
-    return undefined;
+    const [applicant] = queue;
+    if (applicant !== undefined) queue.delete(applicant);
+    return applicant;
   };
   const owner = {
     elapsed: clock.elapsed,
@@ -92,6 +99,7 @@ export function createUpstreamPool(
 
   return {
     acquire: (applicant, mustBeNew) => {
+      if (destroyed) return false;
       const kept = takeFree(free);
       // Another kept connection may have been closed as well; this one makes room for one that cannot.
       if (mustBeNew) kept?.destroy();
@@ -101,19 +109,19 @@ export function createUpstreamPool(
       else queue.add(applicant);
       return true;
     },
+    withdraw: (applicant) => {
+      if (queue.delete(applicant)) settle();
+    },
     close: () =>
-      new Promise((resolve) => {
-        closing = resolve;
+      end(() => {
         for (const connection of free.splice(0)) connection.destroy();
-        settle();
       }),
     destroy: () =>
-      new Promise((resolve) => {
-        closing = resolve;
+      end(() => {
+        destroyed = true;
         for (const applicant of queue) applicant.turnAway();
         queue.clear();
         for (const connection of all) connection.breakOff();
-        settle();
       }),
   };
 }

@@ -1,0 +1,145 @@
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { AnswerSink, UpstreamConnection } from "../../src/proxy/upstream-connection.ts";
+import {
+  type Applicant,
+  createUpstreamPool,
+  type PoolLimits,
+  type UpstreamPool,
+} from "../../src/proxy/upstream-pool.ts";
+
+const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const TIMES = { connectMs: 2_000, responseMs: 2_000, idleMs: 2_000 };
+
+describe("createUpstreamPool()", () => {
+  let server: Server;
+  let port = 0;
+  let pool: UpstreamPool;
+  /** Connections on which a request has come, in its order. */
+  let asked: Socket[] = [];
+  let opened = 0;
+
+  beforeEach(async () => {
+    asked = [];
+    opened = 0;
+    server = createServer((socket) => {
+      opened += 1;
+      socket.on("data", () => asked.push(socket));
+      socket.on("error", () => {});
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const bound = server.address();
+    port = typeof bound === "object" && bound !== null ? bound.port : 0;
+  });
+  afterEach(async () => {
+    await pool.destroy();
+    server.close();
+    await once(server, "close");
+  });
+
+  const create = (limits: PoolLimits): UpstreamPool =>
+    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, TIMES, limits, {
+      elapsed: () => performance.now(),
+      after: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return { cancel: () => clearTimeout(timer) };
+      },
+    });
+
+  /** Asks one thing and says how that ended. */
+  function createApplicant() {
+    let connection: UpstreamConnection | undefined;
+    let settle = (_: string): void => {};
+    const outcome = new Promise<string>((resolve) => {
+      settle = resolve;
+    });
+    const sink: AnswerSink = {
+      headSent: () => {},
+      bodyDrained: () => {},
+      interim: () => {},
+      answerHead: () => undefined,
+      answerData: () => {},
+      answerRead: () => true,
+      answerEnd: () => settle("answered"),
+      failed: ({ kind }) => settle(kind),
+    };
+    const applicant: Applicant = {
+      turnAway: () => settle("turned away"),
+      use: (given) => {
+        connection = given;
+        given.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET", true, sink);
+      },
+    };
+    return { applicant, outcome, connection: () => connection };
+  }
+
+  const untilAsked = async (count: number): Promise<Socket> => {
+    while (asked.length < count) await new Promise(setImmediate);
+    const socket = asked[count - 1];
+    if (socket === undefined) throw new Error("nothing was asked");
+    return socket;
+  };
+
+  test("serves those who wait in the order they came, over the one connection there may be", async () => {
+    pool = create({ connections: 1, queue: 2 });
+    const applicants = [createApplicant(), createApplicant(), createApplicant()];
+    const given = applicants.map(({ applicant }) => pool.acquire(applicant, false));
+    expect(given).toEqual([true, true, true]);
+    expect(pool.acquire(createApplicant().applicant, false)).toBe(false);
+    for (const [index, { outcome }] of applicants.entries()) {
+      (await untilAsked(index + 1)).write(ANSWER);
+      expect(await outcome).toBe("answered");
+    }
+    expect(opened).toBe(1);
+  });
+
+  test("gives the place of one who no longer waits to another", async () => {
+    pool = create({ connections: 1, queue: 1 });
+    const [first, second, third] = [createApplicant(), createApplicant(), createApplicant()];
+    expect(pool.acquire(first.applicant, false)).toBe(true);
+    expect(pool.acquire(second.applicant, false)).toBe(true);
+    pool.withdraw(second.applicant);
+    expect(pool.acquire(third.applicant, false)).toBe(true);
+    (await untilAsked(1)).write(ANSWER);
+    (await untilAsked(2)).write(ANSWER);
+    expect(await third.outcome).toBe("answered");
+    expect(second.connection()).toBeUndefined();
+  });
+
+  test("gives nothing once it is destroyed, not even to one whom that has failed", async () => {
+    pool = create({ connections: 4, queue: 4 });
+    const applicant = createApplicant();
+    const again: boolean[] = [];
+    void applicant.outcome.then(() => again.push(pool.acquire(createApplicant().applicant, true)));
+    pool.acquire(applicant.applicant, false);
+    await untilAsked(1);
+    await pool.destroy();
+    expect(await applicant.outcome).toBe("broken");
+    expect(again).toEqual([false]);
+    expect(opened).toBe(1);
+  });
+
+  test("is closed for everybody who waits for that, when it is destroyed meanwhile", async () => {
+    pool = create({ connections: 1, queue: 1 });
+    const applicant = createApplicant();
+    pool.acquire(applicant.applicant, false);
+    await untilAsked(1);
+    const closed = pool.close();
+    await pool.destroy();
+    await closed;
+  });
+
+  test("uses no connection again after a 204 that announces a body", async () => {
+    pool = create({ connections: 1, queue: 1 });
+    const [first, second] = [createApplicant(), createApplicant()];
+    pool.acquire(first.applicant, false);
+    (await untilAsked(1)).write("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n");
+    expect(await first.outcome).toBe("answered");
+    pool.acquire(second.applicant, false);
+    (await untilAsked(2)).write(ANSWER);
+    expect(await second.outcome).toBe("answered");
+    expect(opened).toBe(2);
+  });
+});
