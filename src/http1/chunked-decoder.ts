@@ -124,7 +124,8 @@ export class ChunkedDecoder {
     const isEmpty = this.#trailer.startsWith("\r\n");
     const end = isEmpty ? 0 : this.#trailer.indexOf("\r\n\r\n", Math.max(0, before - 3)) + 2;
     if (!isEmpty && end === 1) {
-      if (this.#trailer.length > this.#maxTrailerBytes) return "trailers beyond all bounds";
+      // Its end may have begun with the last byte but one, and does not count.
+      if (this.#trailer.length - 1 > this.#maxTrailerBytes) return "trailers beyond all bounds";
       return to;
     }
     if (end > this.#maxTrailerBytes) return "trailers beyond all bounds";
