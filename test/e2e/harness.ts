@@ -149,7 +149,11 @@ export async function startProgram(
       waiting.add(check);
       check();
     });
-  const ready = await waitForLine((line) => line["msg"] === "ready");
+  const ready = await waitForLine((line) => line["msg"] === "ready").catch((error: unknown) => {
+    // Whoever asked has no handle to stop it by.
+    child.kill("SIGKILL");
+    throw error;
+  });
   const port = portOf(ready["listen"]);
   const adminPort = portOf(ready["admin"]);
   return {
