@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { AccessRecord, Observer } from "./access-record.ts";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Observer } from "./access-record.ts";
+import { createRequestTally } from "./request-tally.ts";
 
 /** What the process counts, in the names of docs/operations.md. */
 export interface Metrics extends Observer {
@@ -16,11 +17,7 @@ export interface Metrics extends Observer {
   readonly workerRestarted: () => void;
 }
 
-// The proxy's own share is well under a millisecond; the rest of the range is the upstream's.
-const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
 const OF_THE_PROCESS: ReadonlySet<string> = new Set(["latchkey_build_info", "nodejs_version_info"]);
-// No route matched: one label value for all of them, since paths are unbounded.
-const NO_ROUTE = "none";
 
 /**
  * Labels are bounded: routes, reasons and statuses of the config, never a path, an address or a key. Those of a
@@ -30,19 +27,7 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const requests = new Counter({
-    name: "latchkey_requests_total",
-    help: "Requests by route, decision, denial reason and status",
-    labelNames: ["route", "decision", "reason", "status", "via"],
-    registers,
-  });
-  const duration = new Histogram({
-    name: "latchkey_request_duration_seconds",
-    help: "Time from a request's head to the end of its answer",
-    labelNames: ["route", "via"],
-    buckets: DURATION_BUCKETS_SECONDS,
-    registers,
-  });
+  const record = createRequestTally(registry);
   const reloads = new Counter({
     name: "latchkey_config_reloads_total",
     help: "Reloads by result",
@@ -102,29 +87,11 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
     help: "1 while a candidate policy is evaluated beside the live one",
     registers,
   });
-  // Bound children save the label look-up on the hot path. Routes, reasons and statuses are few.
-  const counters = new Map<string, Counter.Internal>();
-  const timers = new Map<string, Histogram.Internal<"route" | "via">>();
+  // Bound children save the label look-up of every request that is compared. Outcomes, reasons and routes are few.
   const shadows = new Map<string, Counter.Internal>();
   return {
     registry,
-    record: (record) => {
-      const labels = toLabels(record);
-      const handle = `${labels.via} ${labels.status} ${labels.reason} ${labels.route}`;
-      let counter = counters.get(handle);
-      if (counter === undefined) {
-        counter = requests.labels(labels);
-        counters.set(handle, counter);
-      }
-      counter.inc();
-      const { route, via } = labels;
-      let timer = timers.get(`${via} ${route}`);
-      if (timer === undefined) {
-        timer = duration.labels({ route, via });
-        timers.set(`${via} ${route}`, timer);
-      }
-      timer.observe(record.durationMs / 1000);
-    },
+    record,
     reloaded: (result, revision, nowMs) => {
       reloads.inc({ result });
       lastSuccess.set(result === "failure" ? 0 : 1);
@@ -166,15 +133,5 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
         },
       });
     },
-  };
-}
-
-function toLabels(record: AccessRecord) {
-  return {
-    route: record.route ?? NO_ROUTE,
-    decision: record.decision,
-    reason: record.reason ?? "",
-    status: String(record.status),
-    via: record.via ?? "proxy",
   };
 }
