@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { glob, readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DENIAL_REASONS } from "../src/policy/decision.ts";
 import { DENIALS } from "../src/proxy/denial-table.ts";
@@ -83,6 +83,48 @@ describe("the relative links", async () => {
       expect(existsSync(file), `${page} links to ${link}`).toBe(true);
       if (heading !== undefined) expect(await headingsOf(file), `${page} links to ${link}`).toContain(heading);
     }
+  });
+});
+
+describe("the files of this repository that a page names in code", async () => {
+  const pages: string[] = [];
+  for await (const page of glob(["*.md", "docs/**/*.md", "charts/*/README.md"], { cwd: ROOT })) {
+    // What happened to a file later is no fault of a page on the past.
+    if (page !== "CHANGELOG.md") pages.push(page);
+  }
+
+  it.each(pages.toSorted())("%s: are there", async (page) => {
+    const text = (await read(page)).replaceAll(/^```[\s\S]*?^```/gm, "");
+    const named = [...text.matchAll(/`((?:src|test|scripts|bench|config|charts|k8s|docs|demo)\/[^\s`]+)`/g)];
+    const missing: string[] = [];
+    for (const [, path = ""] of named) {
+      if (/[<…]/.test(path) || MADE_WHILE_RUNNING.has(path)) continue;
+      const found = await Array.fromAsync(glob(path, { cwd: ROOT }));
+      if (found.length === 0) missing.push(path);
+    }
+    expect(missing).toEqual([]);
+  });
+});
+
+const MADE_WHILE_RUNNING = new Set(["config/demo-keys.yaml"]);
+
+describe("docs/README.md", () => {
+  it("leads to every page under docs/, at most over another page", async () => {
+    const reached = new Set<string>();
+    const open = ["docs/README.md"];
+    for (let page = open.pop(); page !== undefined; page = open.pop()) {
+      if (reached.has(page)) continue;
+      reached.add(page);
+      const links = [...withoutCode(await read(page)).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)].map(
+        ([, link]) => link ?? "",
+      );
+      for (const link of links.filter((link) => !/^[a-z]+:/i.test(link) && link.endsWith(".md"))) {
+        open.push(relative(ROOT, resolve(ROOT, dirname(page), link)));
+      }
+    }
+    const pages = await Array.fromAsync(glob("docs/**/*.md", { cwd: ROOT }));
+    expect(pages.filter((page) => !reached.has(page))).toEqual([]);
+    expect(await read("README.md")).toContain("(docs/README.md)");
   });
 });
 
