@@ -41,7 +41,7 @@ export function around(): readonly Subject[] {
   });
   const requestId = randomUUID();
   const records = permits.map((permit, index) => toRecord(permit.principal?.key.id, index, requestId));
-  const log = createLog("info", { write: () => {} }, () => NOW);
+  const log = createLog("info", { write: () => {}, flush: () => {} }, () => NOW);
   const accessLog = createAccessLog(log, () => ({ ...loaded.configuration.settings.log, requests: "all" }));
   const metrics = createMetrics("bench");
   const { limitHeaders, listen } = loaded.configuration.settings;

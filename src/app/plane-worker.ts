@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openSharedBuckets } from "../limits/shared-buckets.ts";
 import type { KeyOperations } from "../proxy/manage.ts";
+import { createLineBatches } from "../telemetry/line-batches.ts";
 import { createLog } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createAnswering } from "./answering.ts";
@@ -9,7 +10,6 @@ import { systemClock } from "./clock.ts";
 import { openPlane } from "./data-plane.ts";
 import { openParcel, type Parcel } from "./parcel.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneStart, ToPlane } from "./plane-messages.ts";
-import { createPostedLines } from "./posted-lines.ts";
 import { toShare } from "./share.ts";
 import { createVerifiedCache } from "./verified-credentials.ts";
 
@@ -29,7 +29,7 @@ async function run(): Promise<void> {
 
   const configuration = open(start.parcel);
   const { settings } = configuration;
-  const lines = createPostedLines((text) => post({ kind: "log", text }));
+  const lines = createLineBatches((text) => post({ kind: "log", text }), clock.after);
   const log = createLog(settings.log.level, lines, clock.now);
   const metrics = createMetrics(start.version, "thread");
   const verified = createVerifiedCache(start.secret);

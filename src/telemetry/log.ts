@@ -1,5 +1,6 @@
-import { type DestinationStream, type Logger, pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { LogSettings } from "../config/settings.ts";
+import type { LineBatches } from "./line-batches.ts";
 
 /** The process's structured log. Lines that are made elsewhere take their place among its own. */
 export interface Log extends Logger {
@@ -10,7 +11,7 @@ export interface Log extends Logger {
 }
 
 /** One JSON object a line. */
-export function createLog(level: LogSettings["level"], destination: DestinationStream, now: () => number): Log {
+export function createLog(level: LogSettings["level"], destination: LineBatches, now: () => number): Log {
   const time = createTimeField(now);
   const logger = pino(
     {
@@ -19,10 +20,16 @@ export function createLog(level: LogSettings["level"], destination: DestinationS
       timestamp: time,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    // What happens seldom is told at once, and behind all that was gathered before it.
+    {
+      write: (line) => {
+        destination.write(line);
+        destination.flush();
+      },
+    },
   );
   return Object.assign(logger, {
-    writeLine: (line: string) => void destination.write(line),
+    writeLine: destination.write,
     time,
   });
 }

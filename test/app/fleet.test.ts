@@ -1,9 +1,9 @@
-import { Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createBcryptVerifier } from "../../src/app/bcrypt-verifier.ts";
 import { systemClock } from "../../src/app/clock.ts";
 import { type Fleet, type FleetOptions, openFleet } from "../../src/app/fleet.ts";
 import { createLoader } from "../../src/app/loader.ts";
+import { createLineBatches } from "../../src/telemetry/line-batches.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { formatTotal } from "../../src/telemetry/metrics-total.ts";
@@ -46,12 +46,9 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
   const loaderOptions = { configFile: file, overrides: {}, env: {}, clock, isStarting: true };
   const first = await createLoader({ ...loaderOptions, workerUrl: workerUrl("load-worker") }).load();
   if (first.kind === "rejected") throw new Error(JSON.stringify(first.diagnostics));
-  const destination = new Writable({
-    write: (chunk, _, done) => {
-      written += String(chunk);
-      done();
-    },
-  });
+  const writeLines = (text: string): void => {
+    written += text;
+  };
   fleet = await openFleet({
     first,
     tls: undefined,
@@ -59,12 +56,10 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
     workerUrl: workerUrl("plane-worker"),
     verifier: createBcryptVerifier(workerUrl("bcrypt-worker")),
     keyOperations: { run: async () => ({ kind: "done", body: {} }) },
-    log: createLog("info", destination, clock.now),
+    log: createLog("info", createLineBatches(writeLines, clock.after), clock.now),
     metrics,
     clock,
-    writeLines: (text) => {
-      written += text;
-    },
+    writeLines,
     version: "test",
     ...more,
   });
