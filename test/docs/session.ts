@@ -64,6 +64,7 @@ export async function runPage(page: Page): Promise<readonly Ran[]> {
         REPOSITORY: ROOT,
         SESSION: session,
         NO_COLOR: "1",
+        npm_config_update_notifier: "false",
         LC_ALL: "C.UTF-8",
       },
     });
