@@ -178,11 +178,11 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#settled) return;
     const { client } = this.#exchange;
-    if (this.#status !== 0 && !client.retract()) {
+    if (this.#clientGone) {
+      this.#settle({ kind: "aborted" });
+    } else if (this.#status !== 0 && !client.retract()) {
       this.#settle({ kind: "truncated", status: this.#status, detail: describe(error) });
       client.abort();
-    } else if (this.#clientGone) {
-      this.#settle({ kind: "aborted" });
     } else if (this.#mayRetry(error)) {
       this.#retried = true;
       this.#controller = undefined;
