@@ -41,7 +41,8 @@ export function formatDiagnosticsAsJson(diagnostics: readonly Diagnostic[]): str
 
 function formatDiagnostic(diagnostic: Diagnostic, options: FormatOptions): string {
   const { severity, file, line, column, path, message, fix } = diagnostic;
-  const place = line === 0 ? file : `${file}:${line}:${column}`;
+  const name = escapeUnshown(file);
+  const place = line === 0 ? name : `${name}:${line}:${column}`;
   const paint = (code: string, text: string) => (options.color ? `\u001b[${code}m${text}\u001b[0m` : text);
   const label = severity === "error" ? paint("1;31", "error") : paint("1;33", "warning");
   const lines = [`${paint("1", place)}: ${label}: ${path === "" ? "" : `${path}: `}${message}`];
@@ -51,12 +52,28 @@ function formatDiagnostic(diagnostic: Diagnostic, options: FormatOptions): strin
   return lines.join("\n");
 }
 
+// What a terminal obeys or hides instead of showing: controls, halves of a character, and what turns text around (CVE-2021-42574).
+const UNSHOWN = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The same finding with everything that came from a file made visible: on one line, and no order to a terminal. */
+export function toVisible(diagnostic: Diagnostic): Diagnostic {
+  const { message, path, fix } = diagnostic;
+  const visible = { ...diagnostic, message: escapeUnshown(message), path: escapeUnshown(path) };
+  return fix === undefined ? visible : { ...visible, fix: escapeUnshown(fix) };
+}
+
+/** Written as JSON writes it. */
+function escapeUnshown(text: string): string {
+  return text.replaceAll(UNSHOWN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 const EXCERPT_WIDTH = 100;
 // Lines that may hold a raw key or another secret are described, never shown.
 const SECRET_LINE = /hash|key|secret|token|pepper|password|credential/i;
 
 function toExcerpt(text: string | undefined, { line, column, path, message }: Diagnostic): string[] | undefined {
-  const source = text?.split("\n", line)[line - 1]?.replaceAll("\t", " ").trimEnd();
+  // One character for one, so that the caret stays below its place.
+  const source = text?.split("\n", line)[line - 1]?.replaceAll("\t", " ").trimEnd().replaceAll(UNSHOWN, "\ufffd");
   if (source === undefined || SECRET_LINE.test(source) || SECRET_LINE.test(path) || SECRET_LINE.test(message)) {
     return undefined;
   }

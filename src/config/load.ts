@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { sha256 } from "../policy/digest.ts";
 import type { Source } from "../policy/route.ts";
 import { beginCompilation, type CompileInput } from "./compile.ts";
-import { type Diagnostic, formatPath, type Path, sortDiagnostics } from "./diagnostics.ts";
+import { type Diagnostic, formatPath, type Path, sortDiagnostics, toVisible } from "./diagnostics.ts";
 import type { Document } from "./document.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
@@ -134,7 +134,7 @@ function prepareConfiguration(
     const message = "An upstream alone is no policy; routes and keys come from a config file, which is missing";
     found.push({ severity: "error", file: overrides.upstream.origin, line: 0, column: 0, path: "", message });
   }
-  if (main === undefined) return { kind: "rejected", diagnostics: sortDiagnostics(found, order), ...watched };
+  if (main === undefined) return { kind: "rejected", diagnostics: toShown(found, order), ...watched };
   const { document } = main;
   const isPartial = found.some(isError);
   const documents = new Map(
@@ -159,7 +159,7 @@ function prepareConfiguration(
     batches: () => toBatches(main, keysFiles),
     judge: (findings) => {
       const news = locateFindings(isPartial ? findings.filter(isNews) : findings, documents);
-      const all = sortDiagnostics([...found, ...news], order);
+      const all = toShown([...found, ...news], order);
       return all.some(isError)
         ? { kind: "rejected", diagnostics: all, ...watched }
         : { kind: "loaded", warnings: all, ...watched };
@@ -169,6 +169,11 @@ function prepareConfiguration(
       return place === undefined ? undefined : { file: document.file, line: place.line };
     },
   };
+}
+
+/** Names and values stand in findings as they were written, by whomever. */
+function toShown(found: readonly Diagnostic[], order: readonly string[]): readonly Diagnostic[] {
+  return sortDiagnostics(found, order).map(toVisible);
 }
 
 function isError({ severity }: Diagnostic): boolean {

@@ -53,6 +53,14 @@ describe("formatDiagnostics()", () => {
     expect(text.length).toBeLessThan(400);
   });
 
+  test("obeys no control character of the file it shows, nor of its name", () => {
+    const textOf = () => "\nlimits: \u001b[2J\u202eabc\u0000\r\n";
+    const text = formatDiagnostics([{ ...FOUND, file: "a\u001b[2J.yaml", line: 2 }], { color: false, textOf });
+    expect(text).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+    expect(text).toContain("a\\u001b[2J.yaml:2:3");
+    expect(text).toContain("  2 | limits: \ufffd[2J\ufffdabc\ufffd\n    |   ^");
+  });
+
   test("says how many more there are than anybody reads", () => {
     expect(
       formatDiagnostics(

@@ -52,7 +52,7 @@ test(
         if (result.kind === "loaded") return;
         expect(result.diagnostics.length).toBeGreaterThan(0);
         for (const { path, message, fix = "" } of result.diagnostics) {
-          expect(`${message} ${fix}`).not.toMatch(/[\n\0]/);
+          expect(`${path} ${message} ${fix}`).not.toMatch(/\p{Cc}/u);
           if (/hash|token|^keys\[\d+\]\.(id|name|prefix|tenant)/.test(path))
             expect(`${message} ${fix}`).not.toContain(SECRET);
         }

@@ -196,6 +196,22 @@ describe("what other files and variables hold", () => {
   });
 });
 
+describe("what a file holds reaches nobody's terminal or log as a control character", () => {
+  test.each([
+    ["keyFormats", String.raw`keyFormats: ["bk_{secret:hex(32)\0", "bk\u001b[2J_{secret:hex(32)}", "a{b\nc:d}"]`],
+    ["a name", String.raw`scopes: { "a\u009b2Jb": {} }`],
+    ["an unknown name", String.raw`"limi\u202ets": 1/second`],
+    ["an address", String.raw`listen: "a\u0007b"`],
+  ])("in %s", (_, line) => {
+    const result = load(`${MAIN}${line}\n`);
+    const shown = (result.kind === "loaded" ? result.warnings : result.diagnostics).map(
+      ({ path, message, fix }) => `${path} ${message} ${fix}`,
+    );
+    expect(shown).not.toEqual([]);
+    for (const text of shown) expect(text).not.toMatch(/[\p{Cc}\u202e]/u);
+  });
+});
+
 test("keys files that others may write are warned of", () => {
   const result = load(MAIN, {}, { keysFiles: [{ path: "keys.yaml", text: "keys: []", mode: 0o666 }] });
   expect(result.kind === "loaded" && result.warnings).toMatchObject([
