@@ -10,8 +10,8 @@ export function toLimitHeaders(quotas: readonly Quota[], style: LimitHeaders, no
   if (closest === undefined) return [];
   const headers: string[] = [];
   if (style.ietf) {
-    headers.push("RateLimit-Policy", quotas.map(toPolicyItem).join(", "));
-    headers.push("RateLimit", quotas.map(toLimitItem).join(", "));
+    headers.push("RateLimit-Policy", toList(quotas, toPolicyItem));
+    headers.push("RateLimit", toList(quotas, toLimitItem));
   }
   if (style.legacy !== "off") {
     const reset = style.legacy === "epoch" ? Math.ceil(nowMs / 1000) + closest.fullSeconds : closest.fullSeconds;
@@ -29,8 +29,22 @@ function findClosest(quotas: readonly Quota[]): Quota | undefined {
   return closest;
 }
 
+function toList(quotas: readonly Quota[], toItem: (quota: Quota) => string): string {
+  let list = "";
+  for (const quota of quotas) list += list === "" ? toItem(quota) : `, ${toItem(quota)}`;
+  return list;
+}
+
+const POLICY_ITEMS = new WeakMap<Quota["limit"], string>();
+
+/** Of a limit always the same, as long as it is in force. */
 function toPolicyItem({ limit }: Quota): string {
-  return `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`;
+  let item = POLICY_ITEMS.get(limit);
+  if (item === undefined) {
+    item = `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`;
+    POLICY_ITEMS.set(limit, item);
+  }
+  return item;
 }
 
 function toLimitItem({ limit, remaining, nextSeconds }: Quota): string {

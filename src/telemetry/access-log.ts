@@ -30,9 +30,9 @@ function isOurFault(record: AccessRecord): boolean {
   }
 }
 
-/** One JSON object; a field without a value is left out. */
+/** One JSON object; a field without a value is left out. What is of our own making needs no quoting. */
 function toLine(record: AccessRecord, level: "error" | "info", time: string): string {
-  let line = `{"level":"${level}"${time},"requestId":${quote(record.requestId)}`;
+  let line = `{"level":"${level}"${time},"requestId":"${record.requestId}"`;
   if (record.via !== undefined) line += `,"via":"${record.via}"`;
   line += `,"method":${quote(record.method)},"path":${quote(record.path)}`;
   if (record.route !== undefined) line += `,"route":${quote(record.route)}`;
@@ -41,12 +41,12 @@ function toLine(record: AccessRecord, level: "error" | "info", time: string): st
   line += `,"status":${record.status}`;
   if (record.keyId !== undefined) line += `,"keyId":${quote(record.keyId)}`;
   if (record.tenant !== undefined) line += `,"tenant":${quote(record.tenant)}`;
-  line += `,"clientAddress":${quote(record.clientAddress)}`;
+  line += `,"clientAddress":"${record.clientAddress}"`;
   line += `,"durationMs":${Math.round(record.durationMs * 100) / 100}`;
   if (record.ending !== "complete") line += `,"ending":"${record.ending}"`;
   if (record.detail !== "") line += `,"detail":${quote(record.detail)}`;
   const message = record.decision === "allow" ? "request" : "request denied";
-  return `${line},"revision":${quote(record.revision)},"msg":"${message}"}\n`;
+  return `${line},"revision":"${record.revision}","msg":"${message}"}\n`;
 }
 
 // ASCII that JSON writes as it is (RFC 8259 §7).
