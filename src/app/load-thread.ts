@@ -32,7 +32,7 @@ export function createLoadThread(workerUrl: URL, clock: Clock): LoadThread {
   };
   const rest = (): void => {
     talk?.release();
-    lingering = clock.after(LINGER_MS, () => void talk?.end());
+    lingering = clock.after(LINGER_MS, () => void talk?.retire());
   };
   return {
     load: async (request) => {
@@ -88,6 +88,8 @@ interface Conversation {
   readonly hold: () => void;
   readonly release: () => void;
   readonly end: () => Promise<void>;
+  /** The same, once the thread has given back what it held. */
+  readonly retire: () => Promise<void>;
 }
 
 // Records are read and sent a few hundred at a time, and what this thread once takes the process does not give back.
@@ -134,6 +136,12 @@ function startConversation(workerUrl: URL, onEnd: (ended: Conversation) => void)
     release: () => worker.unref(),
     end: async () => {
       onEnd(conversation);
+      await worker.terminate();
+    },
+    retire: async () => {
+      onEnd(conversation);
+      // One that cannot is ended all the same.
+      await conversation.ask({ kind: "empty" }, "emptied").catch(() => {});
       await worker.terminate();
     },
   };
