@@ -98,12 +98,11 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
     if (links.length > 0) this.#exchange.client.inform(status, reason, links);
   }
 
-  answerHead({ status, reason, lines, framing }: ResponseHead): string | undefined {
+  answerHead({ status, reason, lines, framing }: ResponseHead): void {
     const { client, responseHeaders } = this.#exchange;
     const head = buildResponseHeaders(status, lines, responseHeaders);
     this.#status = status;
     client.begin(status, reason, head, framing.kind === "length");
-    return undefined;
   }
 
   answerData(buffer: Buffer, from: number, to: number): void {

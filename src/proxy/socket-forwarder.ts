@@ -3,8 +3,8 @@ import type { UpstreamSettings } from "../config/settings.ts";
 import type { Clock } from "./clock.ts";
 import type { Forwarder } from "./forward.ts";
 import { Relay } from "./relay.ts";
-import type { UpstreamAddress } from "./upstream-connection.ts";
 import { createUpstreamPool } from "./upstream-pool.ts";
+import type { UpstreamAddress } from "./upstream-socket.ts";
 
 /** Forwards over connections of our own: HTTP/1.1, one request at a time on each. */
 export function createSocketForwarder(settings: UpstreamSettings, clock: Pick<Clock, "elapsed" | "after">): Forwarder {

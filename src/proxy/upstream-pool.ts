@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "./clock.ts";
-import { type ConnectionTimes, type UpstreamAddress, UpstreamConnection } from "./upstream-connection.ts";
+import { type ConnectionTimes, UpstreamConnection } from "./upstream-connection.ts";
+import type { UpstreamAddress } from "./upstream-socket.ts";
 
 /** Who waits for a connection. */
 export interface Applicant {

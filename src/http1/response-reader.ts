@@ -1,0 +1,160 @@
+import { ChunkedDecoder } from "./chunked-decoder.ts";
+import type { FieldLines } from "./fields.ts";
+import { parseResponseHead, type ResponseHead } from "./response-head.ts";
+
+/** Is told of an answer as it is read. */
+export interface ResponseSink {
+  readonly interim: (head: ResponseHead) => void;
+  /** The final head. */
+  readonly answerHead: (head: ResponseHead) => void;
+  /** A range of a buffer that is only valid during the call. */
+  readonly answerData: (buffer: Buffer, from: number, to: number) => void;
+}
+
+/** - `length`, `chunked`, `close`: inside a body of that framing */
+type State = "head" | "length" | "chunked" | "close" | "done";
+
+// As much as an answer's head may be, trailers included: what other clients of HTTP take.
+const MAX_HEAD_BYTES = 16 * 1024;
+// Interim answers before the final one. A storm of them is no answer.
+const MAX_INTERIM = 1000;
+// A part of a head that can still become a sound one: what cannot need not be waited for.
+const MAY_BEGIN = /^H[^\n]*$|^HTTP\/[^\n]*\r\n(?:[^\n]*\r\n)*[^\n]*$/;
+const NO_TRAILERS: FieldLines = [];
+
+/** Reads the answer to one request, in pieces of any size. */
+export class ResponseReader {
+  readonly #isHead: boolean;
+  #state: State = "head";
+  #partial = "";
+  #left = 0;
+  #interims = 0;
+  #decoder: ChunkedDecoder | undefined;
+  #persistent = true;
+  #keepAliveSeconds: number | undefined;
+
+  /** `isHead`: the request was a HEAD, whose answer has no body. */
+  constructor(isHead: boolean) {
+    this.#isHead = isHead;
+  }
+
+  get isDone(): boolean {
+    return this.#state === "done";
+  }
+
+  /** Whether the final head is still to come. */
+  get isAwaitingHead(): boolean {
+    return this.#state === "head";
+  }
+
+  /** Whether the connection may carry another message after this one. */
+  get isPersistent(): boolean {
+    return this.#persistent;
+  }
+
+  /** Seconds the other side keeps an idle connection, where it says so. */
+  get keepAliveSeconds(): number | undefined {
+    return this.#keepAliveSeconds;
+  }
+
+  get trailers(): FieldLines {
+    return this.#decoder?.trailers ?? NO_TRAILERS;
+  }
+
+  /**
+   * Reads from one place to another; gives how far it came, which is less than the end only when the answer is whole.
+   * A problem is given as text, and nothing more may be read then.
+   */
+  read(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
+    let at = from;
+    while (at < to && this.#state !== "done") {
+      const next = this.#take(buffer, at, to, sink);
+      if (typeof next === "string") return next;
+      at = next;
+    }
+    return at;
+  }
+
+  /** The connection has ended; whether the answer is whole by that. */
+  end(): boolean {
+    if (this.#state === "close") this.#state = "done";
+    return this.#state === "done";
+  }
+
+  #take(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
+    switch (this.#state) {
+      case "head":
+        return this.#takeHead(buffer, from, to, sink);
+      case "length": {
+        const end = Math.min(to, from + this.#left);
+        this.#left -= end - from;
+        if (this.#left === 0) this.#state = "done";
+        sink.answerData(buffer, from, end);
+        return end;
+      }
+      case "chunked":
+        return this.#takeChunks(buffer, from, to, sink);
+      default:
+        sink.answerData(buffer, from, to);
+        return to;
+    }
+  }
+
+  #takeHead(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
+    const before = this.#partial.length;
+    // A body that came with its head is not looked at as text.
+    const limit = Math.min(to, from + MAX_HEAD_BYTES + 4 - before);
+    const text = this.#partial + buffer.toString("latin1", from, limit);
+    const end = text.indexOf("\r\n\r\n", Math.max(0, before - 3));
+    if (end === -1) {
+      if (text.length >= MAX_HEAD_BYTES + 4) return "a head beyond all bounds";
+      if (!MAY_BEGIN.test(text)) return "a line does not end in CRLF";
+      this.#partial = text;
+      return to;
+    }
+    this.#partial = "";
+    const parsed = parseResponseHead(text.slice(0, end + 2));
+    const problem = parsed.kind === "malformed" ? parsed.problem : this.#begin(parsed.head, sink);
+    return problem ?? from + end + 4 - before;
+  }
+
+  #begin(head: ResponseHead, sink: ResponseSink): string | undefined {
+    if (head.status === 101) return "a switch of protocols nobody asked for";
+    if (head.status < 200) {
+      this.#interims += 1;
+      if (this.#interims > MAX_INTERIM) return "interim answers without end";
+      sink.interim(head);
+      return undefined;
+    }
+    this.#frame(head);
+    sink.answerHead(head);
+    return undefined;
+  }
+
+  #frame({ status, framing, persistent, keepAliveSeconds }: ResponseHead): void {
+    this.#persistent = persistent;
+    this.#keepAliveSeconds = keepAliveSeconds;
+    // RFC 9110 §8.6, §15.3.5: one that announces a body may be about to send it, before the next answer.
+    if (status === 204 && (framing.kind === "chunked" || (framing.kind === "length" && framing.bytes > 0))) {
+      this.#persistent = false;
+    }
+    // RFC 9112 §6.3: these have no body, whatever their fields say.
+    if (this.#isHead || status === 204 || status === 304) this.#state = "done";
+    else if (framing.kind === "length") {
+      this.#left = framing.bytes;
+      this.#state = framing.bytes === 0 ? "done" : "length";
+    } else {
+      this.#state = framing.kind;
+      if (framing.kind === "chunked") this.#decoder = new ChunkedDecoder(MAX_HEAD_BYTES);
+      else this.#persistent = false;
+    }
+  }
+
+  #takeChunks(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
+    const decoder = this.#decoder;
+    if (decoder === undefined) return "no chunks to read";
+    const end = decoder.decode(buffer, from, to, (...range) => sink.answerData(...range));
+    if (decoder.isDone) this.#state = "done";
+    return end;
+  }
+}

@@ -1,0 +1,38 @@
+import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+
+/** Where connections to the upstream lead. */
+export type UpstreamAddress =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "tls"; readonly host: string; readonly port: number; readonly ca: string | undefined };
+
+/** Is given what was read: a range that is only valid during the call. Gives back whether to go on reading. */
+export type Read = (buffer: Buffer, from: number, to: number) => boolean;
+
+const READ_BYTES = 64 * 1024;
+
+/** Bytes of all plain connections are read into here: each is done with them before the next is read. */
+const SHARED = Buffer.allocUnsafeSlow(READ_BYTES);
+
+/** Opens a connection. It stands at `connect`, or with TLS at `secureConnect`. */
+export function openUpstreamSocket(address: UpstreamAddress, read: Read): Socket {
+  if (address.kind === "tls") {
+    const { host, port, ca } = address;
+    const socket = connectTls({
+      ...{ host, port, ALPNProtocols: ["http/1.1"] },
+      // RFC 6066 §3: an address is no server name.
+      ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
+      ...(ca === undefined ? {} : { ca }),
+    });
+    socket.on("data", (chunk: Buffer) => read(chunk, 0, chunk.length));
+    socket.setNoDelay(true);
+    return socket;
+  }
+  const onread = {
+    buffer: SHARED,
+    callback: (length: number, buffer: Uint8Array) => read(buffer === SHARED ? SHARED : Buffer.from(buffer), 0, length),
+  };
+  const where = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+  return connectPlain({ ...where, noDelay: true, onread });
+}
