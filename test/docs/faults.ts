@@ -15,11 +15,12 @@ function toPattern(shown: string): RegExp {
   return new RegExp(`^${escaped.replaceAll(/(?<=^|\\n)…(?=\\n|$)/g, "[^]*?").replaceAll("…", ".*")}\\s*$`);
 }
 
-/** Digests, keys and ids are new each time. */
+/** Digests, keys, ids and times are new each time. */
 function withoutChance(text: string): string {
   return text
     .replaceAll(/sha256:[0-9a-f]{64}/g, "sha256:0")
-    .replaceAll(/revision [0-9a-f]{12}/g, "revision 0")
+    .replaceAll(/(?<=revision |→ )[0-9a-f]{12}\b/g, "0")
     .replaceAll(/\$2b\$10\$[./A-Za-z0-9]{53}/g, "bcrypt")
+    .replaceAll(/\b\d{4}-\d\d-\d\dT[\d:.]+Z( \(\d+ m?s? ago\))?/g, "an instant")
     .replaceAll(/\blk_[A-Za-z0-9]{4}\b/g, "lk_0000");
 }
