@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import { testOver } from "../oracle/only-ours.ts";
 import { createFolder, PROGRAM, startProgram } from "./harness.ts";
 
 // What these forbid costs tens of milliseconds of CPU at every start, in a container that may have half a core.
@@ -26,7 +27,8 @@ test("a start loads nothing of the undici inside Node", async () => {
   }
 });
 
-test("the bundle holds little of undici and zod but what is used of them", async () => {
+const BUNDLE = "the bundle holds little of undici and zod but what is used of them";
+testOver(BUNDLE)(BUNDLE, async () => {
   const dist = dirname(PROGRAM);
   const scripts = (await readdir(dist)).filter((name) => name.endsWith(".js"));
   const sizes = await Promise.all(scripts.map(async (name) => (await stat(join(dist, name))).size));
