@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { ListenSettings } from "../config/settings.ts";
-import { ChunkedDecoder } from "../http1/chunked-decoder.ts";
-import { parseRequestHead, type RequestHead } from "../http1/request-head.ts";
+import { BodyReader } from "../http1/body-reader.ts";
+import type { RequestHead } from "../http1/request-head.ts";
+import { RequestHeadReader } from "../http1/request-reader.ts";
 import type { DenialReason } from "../policy/decision.ts";
 import type { Peer } from "./client-address.ts";
 import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
@@ -42,8 +43,6 @@ const MAX_DISCARDED_BYTES = 1024 * 1024;
 const CLOSING_MS = 2_000;
 // For the last of an answer to leave to a client that reads slowly: a few hundred kilobytes at most.
 const LEAVING_MS = 60_000;
-// RFC 9112 §2.2: "at least one" empty line before a request is to be ignored.
-const MAX_EMPTY_LINES = 8;
 const NOTHING = Buffer.alloc(0);
 
 /** One client connection: reads its requests one after the other and gives each to the host. */
@@ -55,14 +54,10 @@ export class ClientConnection implements ExchangeConnection {
   readonly #host: ConnectionHost;
   #state: State = "head";
   #unread: Buffer | undefined;
-  /** The part of a head that has come; latin1. */
-  #partial = "";
-  /** Empty lines before the head that is awaited. */
-  #emptyLines = 0;
+  readonly #heads = new RequestHeadReader();
   #exchange: HttpExchange | undefined;
   #sink: BodySink | undefined;
-  #decoder: ChunkedDecoder | undefined;
-  #bodyLeft = 0;
+  #body: BodyReader | undefined;
   #bodyBytes = 0;
   #maxBodyBytes = Number.POSITIVE_INFINITY;
   #bodyPaused = false;
@@ -95,7 +90,7 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   #isBetween(): boolean {
-    return this.#state === "head" && this.#partial === "";
+    return this.#state === "head" && !this.#heads.isPartial;
   }
 
   /** Ends what took too long. */
@@ -184,36 +179,24 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   #takeHead(chunk: Buffer): boolean {
-    const before = this.#partial.length;
-    let text = chunk.toString("latin1");
-    if (before > 0) text = this.#partial + text;
-    if (before === 0 && this.#emptyLines === 0) this.#beginHead();
-    let skipped = 0;
-    while (text.startsWith("\r\n", skipped)) skipped += 2;
-    this.#emptyLines += skipped / 2;
-    if (this.#emptyLines > MAX_EMPTY_LINES) return this.#refuse("request_invalid", "empty lines instead of a request");
-    if (skipped > 0) text = text.slice(skipped);
+    if (this.#heads.isEmpty) this.#beginHead();
     const { maxHeaderBytes } = this.#host.settings();
-    const end = text.indexOf("\r\n\r\n", Math.max(0, before - skipped - 3));
-    // Without an end it is at the earliest where its four bytes have begun, so that cuts make no difference.
-    if ((end === -1 ? text.length - 3 : end) > maxHeaderBytes) {
-      return this.#refuse("headers_too_large", `a head of more than ${maxHeaderBytes} bytes`);
+    const read = this.#heads.read(chunk, maxHeaderBytes);
+    this.#unread = undefined;
+    switch (read.kind) {
+      case "partial":
+        return false;
+      case "malformed":
+        return this.#refuse("request_invalid", read.problem);
+      case "too-large":
+        return this.#refuse("headers_too_large", `a head of more than ${maxHeaderBytes} bytes`);
+      case "head":
+        if (read.next < chunk.length) this.#unread = chunk.subarray(read.next);
+        this.#begin(read.head);
+        return true;
+      default:
+        return read satisfies never;
     }
-    if (end === -1) {
-      this.#unread = undefined;
-      const problem = findEarlyProblem(text);
-      if (problem !== undefined) return this.#refuse("request_invalid", problem);
-      this.#partial = text;
-      return false;
-    }
-    this.#partial = "";
-    this.#emptyLines = 0;
-    const rest = end + 4 + skipped - before;
-    this.#unread = rest < chunk.length ? chunk.subarray(rest) : undefined;
-    const parsed = parseRequestHead(text.slice(0, end + 2));
-    if (parsed.kind === "malformed") return this.#refuse("request_invalid", parsed.problem);
-    this.#begin(parsed.head);
-    return true;
   }
 
   /** The first byte of a head has come. */
@@ -229,17 +212,13 @@ export class ClientConnection implements ExchangeConnection {
       this.#handOver(head);
       return;
     }
-    const { framing } = head;
+    this.#body = new BodyReader(head.framing, this.#host.settings().maxHeaderBytes);
     this.#sink = undefined;
-    this.#decoder = undefined;
     this.#bodyBytes = 0;
     this.#bodyPaused = false;
-    if (framing.kind === "chunked") this.#decoder = new ChunkedDecoder(this.#host.settings().maxHeaderBytes);
-    this.#bodyLeft = framing.kind === "length" ? framing.bytes : 0;
-    const hasBody = framing.kind === "chunked" || this.#bodyLeft > 0;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
-    this.#state = hasBody ? "body" : "answer";
-    if (!hasBody) this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#body.isDone) this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    this.#state = this.#body.isDone ? "answer" : "body";
     this.#exchange = new HttpExchange(this, head);
     this.#host.request(this.#exchange);
   }
@@ -259,18 +238,21 @@ export class ClientConnection implements ExchangeConnection {
   }
 
   #takeBody(chunk: Buffer): boolean {
-    const sink = this.#sink;
-    if (sink === undefined || this.#bodyPaused) return false;
+    const body = this.#body;
+    if (body === undefined || this.#sink === undefined || this.#bodyPaused) return false;
     this.#unread = undefined;
     this.#awaitBody();
-    if (this.#decoder !== undefined) this.#takeChunks(this.#decoder, chunk, sink);
-    else {
-      const length = Math.min(this.#bodyLeft, chunk.length);
-      this.#bodyLeft -= length;
-      if (length < chunk.length) this.#unread = chunk.subarray(length);
-      this.#give(length === chunk.length ? chunk : chunk.subarray(0, length), sink);
-      if (this.#bodyLeft === 0) this.#endBody();
+    const end = body.read(chunk, (buffer, from, to) => {
+      this.#give(from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to));
+    });
+    // It may have failed by what it gave, or its client be gone.
+    if (this.#body !== body || this.#state !== "body") return true;
+    if (typeof end === "string") {
+      this.#failBody("request_invalid", end);
+      return true;
     }
+    if (end < chunk.length) this.#unread = chunk.subarray(end);
+    if (body.isDone) this.#endBody();
     return true;
   }
 
@@ -280,28 +262,14 @@ export class ClientConnection implements ExchangeConnection {
     this.#deadlineMs = bodyIdleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#host.elapsed() + bodyIdleTimeoutMs;
   }
 
-  #takeChunks(decoder: ChunkedDecoder, chunk: Buffer, sink: BodySink): void {
-    const end = decoder.decode(chunk, 0, chunk.length, (buffer, from, to) => {
-      if (this.#sink === sink) this.#give(buffer.subarray(from, to), sink);
-    });
-    if (this.#sink !== sink) return;
-    if (typeof end === "string") {
-      this.#failBody("request_invalid", end);
-      return;
-    }
-    if (end < chunk.length) this.#unread = chunk.subarray(end);
-    if (decoder.isDone) this.#endBody();
-  }
-
-  #give(chunk: Buffer, sink: BodySink): void {
+  #give(chunk: Buffer): void {
+    if (this.#state !== "body") return;
     this.#bodyBytes += chunk.length;
     if (this.#bodyBytes > this.#maxBodyBytes) this.#failBody("body_too_large", "");
-    else sink.bodyData(chunk);
+    else this.#sink?.bodyData(chunk);
   }
 
   #endBody(): void {
-    // Where its last part was too much it has failed, and the state it is in now has a deadline of its own.
-    if (this.#state !== "body") return;
     const sink = this.#sink;
     this.#sink = undefined;
     this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
@@ -329,7 +297,6 @@ export class ClientConnection implements ExchangeConnection {
   /** Answers what is no request and ends the connection; what followed it is never read. Always false. */
   #refuse(reason: DenialReason, detail: string): false {
     this.#unread = undefined;
-    this.#partial = "";
     try {
       this.socket.write(this.#host.refusal(reason, detail, this.peer), "latin1");
       this.#close();
@@ -429,7 +396,7 @@ export class ClientConnection implements ExchangeConnection {
 
   /** A client that ends its side is taken to be gone, as other proxies do: it cannot be told from one that is. */
   readonly #onEnd = (): void => {
-    if (this.#state === "head" && this.#partial !== "") this.#refuse("request_invalid", "the head broke off");
+    if (this.#state === "head" && this.#heads.isPartial) this.#refuse("request_invalid", "the head broke off");
     else if (this.#state !== "closing") this.socket.destroy();
   };
 
@@ -449,17 +416,3 @@ export class ClientConnection implements ExchangeConnection {
 }
 
 function ignore(): void {}
-
-// RFC 8446 §5.1: the first byte of a handshake record.
-const TLS_HANDSHAKE = 0x16;
-
-/** Why the part of a head that has come can never become a sound one: it need not be waited for. */
-function findEarlyProblem(text: string): string | undefined {
-  const first = text.charCodeAt(0);
-  if (first === TLS_HANDSHAKE) return "a TLS handshake on a listener without TLS";
-  if (text !== "\r" && text !== "" && !/^[A-Z]/.test(text)) return "no request begins like this";
-  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) {
-    if (text.charCodeAt(at - 1) !== 0x0d) return "a line does not end in CRLF";
-  }
-  return undefined;
-}
