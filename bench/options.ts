@@ -16,7 +16,7 @@ export interface Options {
 }
 
 // Until a Node proxy is compiled as far as it will be, its compiler sharing the core.
-const WARM_UP_SECONDS = 4;
+const WARM_UP_SECONDS = 8;
 
 export const USAGE = `Usage: npm run bench -- [options]
 
