@@ -10,7 +10,7 @@ import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Route } from "./route.ts";
 import { grantsScope } from "./scope.ts";
-import { judgeTarget, type Segments } from "./target.ts";
+import { type JudgedTarget, judgeTarget, type Segments } from "./target.ts";
 
 /**
  * Decides one request. Pure but for the buckets it takes from: the order of the checks is the order
@@ -64,14 +64,14 @@ export function decide(
 /** The checks that are left once the full credential was verified: `decide` ends with them. */
 export function decideVerified(
   facts: RequestFacts,
-  { route, segments: path, detail }: Routed,
+  { route, target, segments: path, detail }: Routed,
   principal: Principal,
   policy: Policy,
   state: PolicyState,
   nowMs: number,
 ): Allowed | Denial {
   const { key } = principal;
-  const known = { route, principal, segments: principal.segments };
+  const known = { route, principal, target, segments: principal.segments };
   const statusProblem = findStatusProblem(key, nowMs);
   if (statusProblem !== undefined) return deny(statusProblem, known);
   if (route === undefined) return deny("route_unknown", { ...known, detail });
@@ -82,7 +82,7 @@ export function decideVerified(
   if (!admits(key.networks, facts) || !admits(route.networks, facts)) return deny("address_denied", known);
 
   const taken = takeFrom(state, demandOf(route, key.id, key.limits), nowMs);
-  return conclude(taken, route, principal);
+  return conclude(taken, route, principal, target);
 }
 
 // RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
@@ -92,7 +92,7 @@ export const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTION
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
   if (!admits(route.networks, facts)) return deny("address_denied", { route });
   const taken = takeFrom(state, demandOf(route, facts.clientAddress.neighbourhood, NO_LIMITS), nowMs);
-  return conclude(taken, route, undefined);
+  return conclude(taken, route, undefined, undefined);
 }
 
 const NO_LIMITS: readonly Limit[] = [];
@@ -109,11 +109,16 @@ function demandOf({ limits, cost }: Route, owner: string, keyLimits: readonly Li
   return { owner, limits: keyLimits.length === 0 ? limits : [...keyLimits, ...limits], cost };
 }
 
-function conclude(taken: Taken, route: Route, principal: Principal | undefined): Allowed | Denial {
-  const known = { route, principal, segments: principal?.segments ?? NO_SEGMENTS };
+function conclude(
+  taken: Taken,
+  route: Route,
+  principal: Principal | undefined,
+  target: JudgedTarget | undefined,
+): Allowed | Denial {
+  const known = { route, principal, target, segments: principal?.segments ?? NO_SEGMENTS };
   switch (taken.kind) {
     case "taken":
-      return { kind: "allow", route, principal, quotas: taken.quotas };
+      return { kind: "allow", route, principal, target, quotas: taken.quotas };
     case "denied":
       return deny("rate_limited", {
         ...known,

@@ -2,6 +2,7 @@ import type { Quota } from "./bucket.ts";
 import type { Key } from "./key.ts";
 import type { Principal } from "./principal.ts";
 import type { Route } from "./route.ts";
+import type { JudgedTarget } from "./target.ts";
 
 /** Every reason a request can be refused for: the closed list that config, metrics, logs and docs share. */
 export const DENIAL_REASONS = [
@@ -46,6 +47,8 @@ export interface DenialContext {
   readonly route: Route | undefined;
   /** Set only after the full credential was verified, so that nothing before that can be told apart. */
   readonly principal: Principal | undefined;
+  /** Set with the principal, for who decides the same request again. */
+  readonly target: JudgedTarget | undefined;
   /** Text for the operator's log; it never reaches the client. */
   readonly detail: string;
   /** Scopes the key lacks. */
@@ -69,6 +72,8 @@ export interface Allowed {
   readonly route: Route;
   /** Absent on a public route. */
   readonly principal: Principal | undefined;
+  /** Absent with the principal. */
+  readonly target: JudgedTarget | undefined;
   readonly quotas: readonly Quota[];
 }
 
@@ -87,6 +92,7 @@ export type Decision = Allowed | Denial | NeedsVerification;
 const NOTHING_LEARNT: DenialContext = {
   route: undefined,
   principal: undefined,
+  target: undefined,
   detail: "",
   scopes: [],
   segments: new Map(),

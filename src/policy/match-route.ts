@@ -1,20 +1,21 @@
 import { loosen } from "./loose-path.ts";
 import type { Policy } from "./policy.ts";
 import { areSpellings, findLooseRoute, findRoute, type Route, toScope } from "./route.ts";
-import type { Segments, Target } from "./target.ts";
-
-type Judged = Extract<Target, { kind: "target" }>;
+import type { JudgedTarget, Segments } from "./target.ts";
 
 /** What a request is authorised as. */
 export interface Routed {
   readonly route: Route | undefined;
+  /** Whose first reading the segments are. */
+  readonly target: JudgedTarget;
   readonly segments: Segments;
   /** Why no route is taken to match although one does; for the log. */
   readonly detail: string;
 }
 
 /** Every reading an upstream may have of the path must be the same route with the same scopes. */
-export function matchRoute({ readings, undecoded }: Judged, method: string, policy: Policy): Routed | "ambiguous" {
+export function matchRoute(target: JudgedTarget, method: string, policy: Policy): Routed | "ambiguous" {
+  const { readings, undecoded } = target;
   const segments = readings[0] ?? [];
   const route = findRoute(policy.routes, method, segments);
   for (let index = 1; index < readings.length; index += 1) {
@@ -32,7 +33,9 @@ export function matchRoute({ readings, undecoded }: Judged, method: string, poli
       ? undefined
       : findDoubt(route, undecoded === undefined ? readings : [...readings, ...undecoded], method, policy);
   // Taken for no route, and not for a bad target: strangers must not learn by it how routes are spelt.
-  return detail === undefined ? { route, segments, detail: "" } : { route: undefined, segments, detail };
+  return detail === undefined
+    ? { route, target, segments, detail: "" }
+    : { route: undefined, target, segments, detail };
 }
 
 /** Why an upstream that ignores case and the like may see another route here, one that asks for something else. */

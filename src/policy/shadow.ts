@@ -4,10 +4,10 @@ import { decide, decideVerified } from "./decide.ts";
 import type { Allowed, Denial, DenialReason } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import type { Key, Verification } from "./key.ts";
-import { matchRoute } from "./match-route.ts";
+import { matchRoute, type Routed } from "./match-route.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Route } from "./route.ts";
-import { judgeTarget, type Segments } from "./target.ts";
+import type { JudgedTarget, Segments } from "./target.ts";
 
 /** What a candidate policy would have made of a request that the live one decided. */
 export type ShadowVerdict =
@@ -122,9 +122,9 @@ function decideByCandidate(
   const { candidate } = pair;
   const state: PolicyState = { buckets, failures, verified: NOTHING_VERIFIED };
   const key = live.principal && findByDigest(live.principal.key, pair);
-  if (live.principal !== undefined && key !== undefined && pair.sameFront) {
-    const routed = routeByCandidate(facts, live, pair);
-    // A public route looks at no key, and a path that is refused concerns none.
+  if (live.principal !== undefined && live.target !== undefined && key !== undefined && pair.sameFront) {
+    const routed = routeByCandidate(facts, live.route, live.target, pair);
+    // A public route looks at no key, and a path that can be read two ways concerns none.
     if (routed !== "ambiguous" && routed.route?.access.kind !== "public") {
       return decideVerified(facts, routed, { key, segments: live.principal.segments }, candidate, state, nowMs);
     }
@@ -140,13 +140,17 @@ function decideByCandidate(
 
 const NO_SEGMENTS: Segments = [];
 
-/** Where the candidate routes a request; taken over from the live policy where that cannot be anywhere else. */
-function routeByCandidate(facts: RequestFacts, live: Allowed | Denial, { candidate, routes }: ShadowPair) {
-  const route = live.route && routes?.get(live.route);
+/** Where the candidate routes a request whose target the live policy judged by the same rules. */
+function routeByCandidate(
+  { method }: RequestFacts,
+  liveRoute: Route | undefined,
+  target: JudgedTarget,
+  { candidate, routes }: ShadowPair,
+): Routed | "ambiguous" {
+  const route = liveRoute && routes?.get(liveRoute);
   // The segments of the path matter only to scopes derived from them.
-  if (route !== undefined && !isDerived(route)) return { route, segments: NO_SEGMENTS, detail: "" };
-  const target = judgeTarget(facts.target, candidate.paths);
-  return target.kind === "refused" ? "ambiguous" : matchRoute(target, facts.method, candidate);
+  if (route !== undefined && !isDerived(route)) return { route, target, segments: NO_SEGMENTS, detail: "" };
+  return matchRoute(target, method, candidate);
 }
 
 function isDerived({ access }: Route): boolean {

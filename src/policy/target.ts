@@ -10,19 +10,20 @@ export interface PathRules {
 /** A path as one kind of upstream would read it: decoded segments, `""` at the end for a trailing slash. */
 export type Segments = readonly string[];
 
-export type Target =
-  | {
-      readonly kind: "target";
-      /** The exact bytes before `?`, which the upstream receives unchanged. */
-      readonly path: string;
-      /** The exact bytes after `?`; undefined without one. */
-      readonly query: string | undefined;
-      /** Every reading an upstream may have. More than one only where the rules allow an ambiguity. */
-      readonly readings: readonly Segments[];
-      /** The same to an upstream that leaves encoded letters as they are; undefined where nothing is encoded needlessly. */
-      readonly undecoded: readonly Segments[] | undefined;
-    }
-  | { readonly kind: "refused"; readonly problem: string };
+/** A target that is what it seems. */
+export interface JudgedTarget {
+  readonly kind: "target";
+  /** The exact bytes before `?`, which the upstream receives unchanged. */
+  readonly path: string;
+  /** The exact bytes after `?`; undefined without one. */
+  readonly query: string | undefined;
+  /** Every reading an upstream may have. More than one only where the rules allow an ambiguity. */
+  readonly readings: readonly Segments[];
+  /** The same to an upstream that leaves encoded letters as they are; undefined where nothing is encoded needlessly. */
+  readonly undecoded: readonly Segments[] | undefined;
+}
+
+export type Target = JudgedTarget | { readonly kind: "refused"; readonly problem: string };
 
 // RFC 3986 §3.3: unreserved, sub-delims, ":" and "@", plus "/", "%" and ";" judged below.
 const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%;]*$/;

@@ -70,7 +70,7 @@ async function forwardOver(
     forwarder.forward(
       {
         ...{
-          permit: { kind: "allow", route, principal: undefined, quotas: [] },
+          permit: { kind: "allow", route, principal: undefined, target: undefined, quotas: [] },
           client,
           target,
           maxBodyBytes: undefined,

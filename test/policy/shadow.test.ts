@@ -133,4 +133,39 @@ describe("compareDecisions()", () => {
       "would_allow | route_unknown | a | GET /orders/**",
     ]);
   });
+
+  test("decides as the candidate alone would, whatever it takes over from the live decision", () => {
+    const keys = [key("a", { scopes: ["orders:read", "new:read"] })];
+    const strict = [{ match: "GET /orders/1", scopes: ["orders:admin"] }, ...ROUTES];
+    const derived = [{ match: "GET /{resource}/**", scopes: ["{resource}:read"] }];
+    const policies = [ROUTES, strict, derived, [{ match: "GET /NEW", scopes: ["x"] }, ...derived], []].flatMap(
+      (routes) =>
+        [{}, { matrixParameters: "allow", encodedSlash: "allow" }, { caseSensitive: false }].map(
+          (paths) => ({ routes, keys, paths }) as PolicyLiteral,
+        ),
+    );
+    const targets = [
+      "/orders/1",
+      "/orders/1?x=%2e",
+      "/ORDERS/1",
+      "/orders/%31",
+      "/orders/1;a=b",
+      "/orders%2F1",
+      "/new",
+    ];
+    const outcomes = new Set<string>();
+    for (const live of policies) {
+      for (const candidate of policies) {
+        for (const target of targets) {
+          const alone = decide(toFacts({ target, credential: "a" }), createPolicy(candidate), createState(), NOW);
+          const [verdict = ""] = observe(live, candidate, [{ target, credential: "a" }]);
+          const lived = decide(toFacts({ target, credential: "a" }), createPolicy(live), createState(), NOW);
+          const expected = lived.kind === alone.kind ? "same" : alone.kind === "allow" ? "would_allow" : "would_deny";
+          expect(`${target}: ${verdict.split(" | ")[0]}`).toBe(`${target}: ${expected}`);
+          outcomes.add(expected);
+        }
+      }
+    }
+    expect([...outcomes].sort()).toEqual(["same", "would_allow", "would_deny"]);
+  });
 });

@@ -29,7 +29,8 @@ const { policy } = loaded.configuration;
 const [route] = policy.routes.routes;
 const [key] = policy.keys.all();
 if (route === undefined || key === undefined) throw new Error("the configuration lacks its route or key");
-const permit = { kind: "allow", route, principal: { key, segments: new Map() }, quotas: [] } as const;
+const principal = { key, segments: new Map() };
+const permit = { kind: "allow", route, principal, target: undefined, quotas: [] } as const;
 
 const PEERS: readonly Peer[] = ["127.0.0.1", "192.0.2.7"].map((text) => {
   const address = parseAddress(text);
