@@ -1,4 +1,8 @@
+import { isAbsolute, relative } from "node:path";
 import { Command } from "commander";
+import type { Diagnostic } from "../config/diagnostics.ts";
+import type { ReadConfig } from "./load-config.ts";
+import type { Summary } from "./summary.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface CheckFlags {
@@ -12,7 +16,7 @@ export function checkCommand(terminal: Terminal, setExit: (code: ExitCode) => vo
   return new Command("check")
     .summary("validate the config and say everything that is wrong with it")
     .description(
-      "Validate the config file, and the keys files it names, exactly as serve would. Shows every error and warning with " +
+      "Validate the config file, and the keys files and the shadow policy it names, exactly as serve would. Shows every error and warning with " +
         "file, line and what to write instead; for a good config, what it comes to.",
     )
     .option("-c, --config <file>", "main config file (LATCHKEY_CONFIG; default latchkey.yaml)")
@@ -36,20 +40,50 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
   const { formatSummary, summarise } = await import("./summary.ts");
   const { systemClock } = await import("../app/clock.ts");
   const file = toConfigFile(flags.config, terminal);
-  const { loaded, snapshot } = await readConfig(file, terminal, systemClock.now());
-  const found = loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
+  const live = await readConfig(file, terminal, systemClock.now());
+  const shadow = live.loaded.kind === "loaded" ? live.loaded.configuration.settings.shadow : undefined;
+  // The name is resolved by the directory of the main file; it is shown as that one was given.
+  const shadowFile = shadow === undefined || isAbsolute(file) ? shadow : relative(terminal.cwd, shadow);
+  const candidate = shadowFile === undefined ? undefined : await readConfig(shadowFile, terminal, systemClock.now());
+  const read = candidate === undefined ? [live] : [live, candidate];
+  const found = withoutRepeats(read.flatMap(findingsOf));
+  const isLoaded = read.every(({ loaded }) => loaded.kind === "loaded");
   // What is said of this machine's mounts is no fault of the config, so it does not fail a strict check.
-  const diagnostics = loaded.kind === "loaded" ? [...found, ...(await findFileMounts(loaded.files))] : found;
-  const failed = loaded.kind === "rejected" || (flags.strict === true && found.length > 0);
-  const summary = loaded.kind === "loaded" ? summarise(loaded) : undefined;
+  const diagnostics = isLoaded ? [...found, ...(await findFileMounts(live.loaded.files))] : found;
+  const failed = !isLoaded || (flags.strict === true && found.length > 0);
+  const summary =
+    isLoaded && live.loaded.kind === "loaded"
+      ? summarise(live.loaded, toShadowSummary(shadowFile, candidate))
+      : undefined;
   if (flags.json === true) {
     terminal.out(`${JSON.stringify({ valid: !failed, diagnostics, summary: summary ?? null }, undefined, 2)}\n`);
   } else {
-    if (diagnostics.length > 0) terminal.out(showDiagnostics(diagnostics, snapshot, terminal.colour));
+    if (diagnostics.length > 0)
+      terminal.out(
+        showDiagnostics(
+          diagnostics,
+          read.map(({ snapshot }) => snapshot),
+          terminal.colour,
+        ),
+      );
     terminal.out(summary === undefined ? "" : formatSummary(summary, file));
     terminal.out(formatCount(diagnostics, failed));
   }
   return failed ? EXIT.failed : EXIT.ok;
+}
+
+function findingsOf({ loaded }: ReadConfig): readonly Diagnostic[] {
+  return loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
+}
+
+/** Both policies may name the same keys files. */
+function withoutRepeats(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  return [...new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
+}
+
+function toShadowSummary(file: string | undefined, candidate: ReadConfig | undefined): Summary["shadow"] {
+  if (file === undefined || candidate?.loaded.kind !== "loaded") return undefined;
+  return { file, revision: candidate.loaded.configuration.policy.revision };
 }
 
 function formatCount(diagnostics: readonly { readonly severity: "error" | "warning" }[], failed: boolean): string {

@@ -22,8 +22,14 @@ export async function readConfig(file: string, terminal: Pick<Terminal, "env">, 
 }
 
 /** Findings for people, each with the line it stands on. */
-export function showDiagnostics(diagnostics: readonly Diagnostic[], snapshot: Snapshot, colour: boolean): string {
-  const texts = new Map(snapshot.keysFiles.map(({ path, text }) => [path, text]));
-  if (snapshot.main !== undefined) texts.set(snapshot.main.path, snapshot.main.text);
+export function showDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  of: Snapshot | readonly Snapshot[],
+  colour: boolean,
+): string {
+  const texts = new Map<string, string>();
+  for (const { main, keysFiles } of [of].flat()) {
+    for (const { path, text } of main === undefined ? keysFiles : [...keysFiles, main]) texts.set(path, text);
+  }
   return `${formatDiagnostics(diagnostics, { color: colour, textOf: (file) => texts.get(file) })}\n`;
 }

@@ -20,9 +20,14 @@ export interface Summary {
   /** Every limit some key has, with how many have it. */
   readonly limits: Readonly<Record<string, number>>;
   readonly failures: string;
+  /** The policy that is evaluated beside it, where there is one. */
+  readonly shadow?: { readonly file: string; readonly revision: string } | undefined;
 }
 
-export function summarise({ configuration, files }: Extract<LoadResult, { readonly kind: "loaded" }>): Summary {
+export function summarise(
+  { configuration, files }: Extract<LoadResult, { readonly kind: "loaded" }>,
+  shadow?: Summary["shadow"],
+): Summary {
   const { policy, settings } = configuration;
   const { routes } = policy.routes;
   const keys = [...policy.keys.all()];
@@ -43,6 +48,7 @@ export function summarise({ configuration, files }: Extract<LoadResult, { readon
     credentialLocations: policy.credentials.locations.map(({ label }) => label),
     limits: countBy(keys, ({ limits }) => formatLimits(limits)),
     failures: policy.failureLimit?.name ?? "no limit",
+    shadow,
   };
 }
 
@@ -65,7 +71,7 @@ const MAX_LIMITS_SHOWN = 4;
 
 /** The summary for people. */
 export function formatSummary(summary: Summary, file: string): string {
-  const { routes, keys } = summary;
+  const { routes, keys, shadow } = summary;
   const limits = Object.entries(summary.limits).toSorted(([, a], [, b]) => b - a);
   const shown = limits.slice(0, MAX_LIMITS_SHOWN).map(([limit, number]) => `${limit} (${plural(number, "key")})`);
   const more = limits.length - shown.length;
@@ -81,6 +87,7 @@ export function formatSummary(summary: Summary, file: string): string {
     `  presented in ${summary.credentialLocations.join(" or ")}`,
     `  limits       ${shown.length === 0 ? "no key to limit yet" : shown.join("; ")}${more === 0 ? "" : `; and ${more} more`}`,
     `  failures     ${summary.failures} per client address`,
+    ...(shadow === undefined ? [] : [`  shadow       ${shadow.file} is valid, revision ${shadow.revision}`]),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -64,6 +64,56 @@ describe("latchkey check", () => {
     expect((await check(WARNED, "--strict")).code).toBe(1);
   });
 
+  describe("with a shadow policy", () => {
+    const checkBoth = async (candidate: string, ...flags: readonly string[]) => {
+      const files = {
+        "latchkey.yaml": `${GOOD}shadow: candidate.yaml\n`,
+        "candidate.yaml": candidate,
+        "keys.yaml": KEYS,
+      };
+      const directory = await createDirectory(files);
+      const { code, out } = await run(["check", "--config", `${directory}/latchkey.yaml`, ...flags]);
+      return { code, out: out.replaceAll(`${directory}/`, "") };
+    };
+
+    test("says what is wrong with it under its own name, and fails", async () => {
+      const { code, out } = await checkBoth(BAD);
+      expect(code).toBe(1);
+      expect(out).toMatch(/^candidate\.yaml:1:1: error: upstrem: /m);
+      expect(out).toContain("  1 | upstrem: http://127.0.0.1:3000\n");
+      expect(out).not.toContain("is valid");
+      expect(JSON.parse((await checkBoth(BAD, "--json")).out)).toMatchObject({ valid: false, summary: null });
+    });
+
+    test("passes with a good one, and says that it was looked at", async () => {
+      const { code, out } = await checkBoth(GOOD);
+      expect(code).toBe(0);
+      expect(out).toMatch(/^latchkey\.yaml is valid, revision/);
+      expect(out).toContain("shadow       candidate.yaml is valid, revision");
+    });
+
+    test("tells its warnings, and what is wrong with a shared keys file once", async () => {
+      const { code, out } = await checkBoth(WARNED);
+      expect(code).toBe(0);
+      expect(out).toMatch(/^candidate\.yaml:\d+:\d+: warning: .*can never match/);
+      expect((await checkBoth(WARNED, "--strict")).code).toBe(1);
+      const broken = await createDirectory({
+        "latchkey.yaml": `${GOOD}shadow: candidate.yaml\n`,
+        "candidate.yaml": GOOD,
+        "keys.yaml": KEYS.replace("sha256:", "sha1:"),
+      });
+      const { out: shared } = await run(["check", "--config", `${broken}/latchkey.yaml`]);
+      expect(shared).toMatch(/\n1 error\n$/);
+    });
+
+    test("names one that is not there", async () => {
+      const directory = await createDirectory({ "latchkey.yaml": `${GOOD}shadow: gone.yaml\n`, "keys.yaml": KEYS });
+      const { code, out } = await run(["check", "--config", `${directory}/latchkey.yaml`]);
+      expect(code).toBe(1);
+      expect(out).toContain("gone.yaml: error: The file does not exist");
+    });
+  });
+
   test("colours only where the terminal shows colours", async () => {
     const directory = await createDirectory({ "latchkey.yaml": BAD, "keys.yaml": KEYS });
     const argv = ["check", "--config", `${directory}/latchkey.yaml`];
