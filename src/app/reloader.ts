@@ -11,6 +11,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Fallback } from "./first-load.ts";
 import type { Loader } from "./loader.ts";
+import { findTlsProblem } from "./tls-material.ts";
 
 export interface ReloaderOptions {
   readonly loader: Loader;
@@ -76,7 +77,7 @@ export function startReloader(
       log.level = next.configuration.settings.log.level;
       metrics.reloaded("success", next.configuration.policy.revision, clock.now());
       report(next, previous, startSettings, options);
-      await keepCopy(options);
+      await keepCopy(next.configuration, options);
     },
     onReject: ({ diagnostics }) => {
       metrics.reloaded("failure", store.current.policy.revision, clock.now());
@@ -97,7 +98,7 @@ export function startReloader(
   const watcher = watchFiles(files, () => void reload(), { timers, known: seen.digests });
   const { revision } = first.configuration.policy;
   metrics.reloaded("success", revision, clock.now());
-  const copied = fallback === undefined ? keepCopy(options) : Promise.resolve();
+  const copied = fallback === undefined ? keepCopy(first.configuration, options) : Promise.resolve();
   if (fallback !== undefined) {
     metrics.reloaded("failure", revision, clock.now());
     const { diagnostics } = fallback.rejected;
@@ -142,9 +143,10 @@ function watchedFiles(loaded: LoadedConfiguration): readonly string[] {
   return tls === undefined ? loaded.files : [...loaded.files, tls.cert, tls.key];
 }
 
-async function keepCopy({ loader, lastGood, log }: ReloaderOptions): Promise<void> {
+async function keepCopy({ settings }: Configuration, { loader, lastGood, log }: ReloaderOptions): Promise<void> {
   if (lastGood === undefined) return;
-  const problem = await loader.keep(lastGood);
+  // A certificate that no listener takes is no reason to refuse a revoked key, but good it is not.
+  const problem = (await findTlsProblem(settings.listen)) ?? (await loader.keep(lastGood));
   if (problem === undefined) log.info({ directory: lastGood }, "last good copy made");
   else log.error({ directory: lastGood, problem }, "the last good copy could not be made");
 }

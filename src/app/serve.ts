@@ -21,7 +21,7 @@ import { createKeyOperations } from "./key-operations.ts";
 import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
 import { createShadowKeeper, type ShadowOptions } from "./shadow.ts";
-import { readTls, renewTls } from "./tls-material.ts";
+import { readFirstTls, renewTls } from "./tls-material.ts";
 
 export interface ServeOptions {
   readonly configFile: string;
@@ -96,7 +96,7 @@ async function start(
   const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
   const threads = countThreads(configuration.settings);
   const shared = {
-    tls: await readTls(listen, readerOf(fallback)),
+    tls: await readFirstTls(listen, readerOf(fallback), lastGood, log),
     verifier,
     keyOperations: createKeyOperations({
       policy: () => reloader.current().policy,

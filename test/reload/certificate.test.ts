@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { Agent, get } from "node:https";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createFolder, type Folder, type Program, startProgram, type Upstream } from "../e2e/harness.ts";
 import { changedAtMs, swapVolume } from "./changes.ts";
 import { credentialOf, keysYaml, mainYaml, STEADY, startEcho } from "./deployment.ts";
@@ -116,6 +116,81 @@ describe("the built program, whose TLS certificate is renewed,", { timeout: 60_0
       expect((await request(program.port, agent)).fingerprint).toBe(nth(0).fingerprint);
       await swapSecret(tls, nth(2));
       await firstHandshake(program.port, nth(2).fingerprint);
+    });
+  });
+
+  describe("and that is started with --last-good,", () => {
+    const KEPT = "last good copy made";
+    let folder: Folder;
+    let tls: string;
+    const running: Program[] = [];
+    const start = async (): Promise<Program> => {
+      const program = await startProgram(join(folder.path, "latchkey.yaml"), [
+        "--last-good",
+        join(folder.path, "copy"),
+      ]);
+      running.push(program);
+      return program;
+    };
+    const shownBy = async (program: Program) => {
+      const { status, fingerprint } = await request(program.port, new Agent({ rejectUnauthorized: false }));
+      return [status, issued.findIndex((material) => material.fingerprint === fingerprint)];
+    };
+    const writeMain = (routes: number) =>
+      folder.write("latchkey.yaml", mainYaml(upstream.url, routes, "keys.yaml", TLS));
+
+    beforeEach(async () => {
+      folder = await createFolder();
+      tls = join(folder.path, "tls");
+      await mkdir(tls);
+      await swapSecret(tls, nth(0));
+      await folder.write("keys.yaml", keysYaml(1, 0));
+      await writeMain(1);
+    });
+    afterEach(async () => {
+      for (const program of running.splice(0)) await program.stop();
+      await folder.remove();
+    });
+
+    test("begins with the kept certificate, but with the config of the files, where only the certificate is bad", async () => {
+      const before = await start();
+      await before.waitForLine(({ msg }) => msg === KEPT);
+      await swapVolume(tls, { "tls.crt": nth(1).cert, "tls.key": nth(4).key });
+      await before.waitForLine(({ msg }) => msg === "the last good copy could not be made");
+      await before.stop();
+
+      const program = await start();
+      const told = await program.waitForLine(({ level }) => level === "error");
+      expect(told["msg"]).toBe("the TLS certificate cannot be used, that of the last good copy is in force");
+      expect(await program.waitForLine(({ msg }) => msg === "ready")).not.toHaveProperty("lastGoodCopy");
+      expect(await shownBy(program)).toEqual([200, 0]);
+      await swapSecret(tls, nth(2));
+      await firstHandshake(program.port, nth(2).fingerprint);
+      await program.waitForLine(({ msg }) => msg === KEPT);
+      expect(await shownBy(program)).toEqual([200, 2]);
+    });
+
+    test("begins with the whole copy where config and certificate are gone, and takes up the next good files", async () => {
+      const before = await start();
+      await before.waitForLine(({ msg }) => msg === KEPT);
+      await before.stop();
+      await folder.write("latchkey.yaml", "routes: [\n");
+      await rm(tls, { recursive: true });
+
+      const program = await start();
+      expect(await program.waitForLine(({ msg }) => msg === "ready")).toHaveProperty("lastGoodCopy");
+      expect(await shownBy(program)).toEqual([200, 0]);
+      await mkdir(tls);
+      await swapSecret(tls, nth(3));
+      await writeMain(2);
+      await firstHandshake(program.port, nth(3).fingerprint);
+      await program.waitForLine(({ msg }) => msg === KEPT);
+      expect(await shownBy(program)).toEqual([200, 3]);
+    });
+
+    test("does not start where neither the files nor the copy hold one that can be used", async () => {
+      await swapVolume(tls, { "tls.crt": nth(1).cert, "tls.key": nth(4).key });
+      await expect(start()).rejects.toThrow(/key values mismatch/);
     });
   });
 });
