@@ -107,6 +107,45 @@ describe("the built program, over its life", () => {
     });
   });
 
+  test("keeps what was spent, refused and slowly verified over reloads of a file that a thread of its own loads", async () => {
+    const [verified, unverified] = [`slow_a_${"1".repeat(32)}`, `slow_b_${"2".repeat(32)}`];
+    const others = Array.from({ length: 200 }, (_, index) => `lk_${String(index).padStart(32, "0")}`);
+    const slowly = [verified, unverified].map(
+      (credential) =>
+        `  - { id: ${credential.slice(0, 6)}, prefix: ${credential.slice(0, 7)}, hash: "${hashSync(credential, 4)}" }\n`,
+    );
+    const records = (limit: string) =>
+      `keys:\n  - { id: one, hash: "${sha256Of(ONE)}", limits: ["${limit}"] }\n${slowly.join("")}` +
+      others.map((credential, index) => `  - { id: other-${index}, hash: "${sha256Of(credential)}" }\n`).join("");
+    const folder = await createFolder();
+    await folder.write("keys.yaml", records("3/hour"));
+    const main = CONFIG(upstream.url).replace("1000000/minute", "2/hour");
+    const program = await startProgram(await folder.write("latchkey.yaml", main));
+    try {
+      const seen = new Set<unknown>();
+      const reloadTo = async (limit: string) => {
+        await folder.write("keys.yaml", records(limit));
+        const line = await program.waitForLine(({ msg, revision }) => msg === "policy reloaded" && !seen.has(revision));
+        seen.add(line["revision"]);
+      };
+      expect([await ask(program, ONE), await ask(program, ONE), await ask(program, verified)]).toEqual([200, 200, 200]);
+      // From an address over its budget nothing is hashed slowly: only what was verified before still passes.
+      expect([await ask(program, TWO), await ask(program, TWO), await ask(program, TWO)]).toEqual([401, 401, 429]);
+      expect([await ask(program, verified), await ask(program, unverified)]).toEqual([200, 429]);
+
+      await reloadTo("2/hour");
+      expect([await ask(program, ONE), await ask(program, verified), await ask(program, unverified)]).toEqual([
+        429, 200, 429,
+      ]);
+      await reloadTo("4/hour");
+      expect([await ask(program, ONE), await ask(program, ONE), await ask(program, ONE)]).toEqual([200, 200, 429]);
+      expect([await ask(program, verified), await ask(program, unverified)]).toEqual([200, 429]);
+    } finally {
+      await program.stop();
+      await folder.remove();
+    }
+  });
+
   test("finishes what is in flight at SIGTERM, and fails readiness meanwhile", async () => {
     await withProgram(
       keysOf(ONE),
