@@ -45,7 +45,11 @@ export function decide(
   if (presented.kind === "ambiguous") return deny("credential_ambiguous", { route });
 
   const format = matchFormat(presented.credential, policy);
-  if (format === undefined) return denyFailure("credential_malformed", route, facts, policy, state, nowMs);
+  if (format === undefined) {
+    // Looked up all the same: one that is malformed must not be told from an unknown one by the time it takes.
+    findKey(presented.credential.slice(0, MAX_CREDENTIAL_LENGTH), policy.keys, state.verified);
+    return denyFailure("credential_malformed", route, facts, policy, state, nowMs);
+  }
   const mismatch = findMismatch(format, policy);
   if (mismatch !== undefined) return deny(mismatch, { route, segments: format.segments });
 
@@ -134,11 +138,12 @@ function conclude(
 
 // Without a format, whatever one header value can hold unambiguously: visible ASCII, no comma (which
 // joins header lines), and short enough that hashing it costs nothing worth counting.
-const ANY_CREDENTIAL = /^[\x21-\x2b\x2d-\x7e]{1,512}$/;
+const MAX_CREDENTIAL_LENGTH = 512;
+const ANY_CREDENTIAL = /^[\x21-\x2b\x2d-\x7e]+$/;
 const NO_SEGMENTS: ReadonlyMap<string, string> = new Map();
 
 function matchFormat(credential: string, policy: Policy): Pick<FormatMatch, "segments"> | undefined {
-  if (!ANY_CREDENTIAL.test(credential)) return undefined;
+  if (credential.length > MAX_CREDENTIAL_LENGTH || !ANY_CREDENTIAL.test(credential)) return undefined;
   return policy.keyFormats.length === 0 ? { segments: NO_SEGMENTS } : matchKeyFormat(credential, policy.keyFormats);
 }
 

@@ -126,7 +126,7 @@ describe("its files", () => {
     expect(bundled.length).toBeGreaterThan(10);
     expect(named).toEqual(expect.arrayContaining(bundled));
     const tree: { dependencies: Readonly<Record<string, unknown>> } = JSON.parse(
-      await must("npm", "--prefix", PROJECT, "ls", "--omit=dev", "--json"),
+      await must("npm", "--prefix", PROJECT, "ls", "--package-lock-only", "--omit=dev", "--json"),
     );
     expect(components.map(({ name }) => name)).toEqual(expect.arrayContaining(Object.keys(tree.dependencies)));
     for (const tool of ["typescript", "vitest", "esbuild", "node", "@biomejs/biome"]) {
