@@ -1,5 +1,7 @@
 // A write costs as much as answering a request, whatever is in it: a busy process makes one of some 150 lines.
-const BATCH_LENGTH = 64 * 1024;
+const BATCH_BYTES = 64 * 1024;
+// What UTF-8 makes of one UTF-16 unit at most.
+const MAX_UNIT_BYTES = 3;
 // A line of a process with little to do is out before anybody looks for it.
 const WAIT_MS = 50;
 
@@ -11,30 +13,39 @@ export interface LineBatches {
   readonly flush: () => void;
 }
 
+/**
+ * Lines wait as bytes: as text, the many pieces of a hundred lines outlive collection after collection of garbage, each
+ * of which has to copy them.
+ */
 export function createLineBatches(
   write: (lines: string) => void,
   after: (delayMs: number, task: () => void) => unknown,
 ): LineBatches {
-  let gathered = "";
+  const batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  let length = 0;
   let isWaiting = false;
   const flush = (): void => {
-    if (gathered === "") return;
-    const lines = gathered;
-    gathered = "";
+    if (length === 0) return;
+    const lines = batch.toString("utf8", 0, length);
+    length = 0;
     write(lines);
   };
   return {
     flush,
     write: (lines) => {
-      gathered += lines;
-      if (gathered.length >= BATCH_LENGTH) flush();
-      else if (!isWaiting) {
-        isWaiting = true;
-        after(WAIT_MS, () => {
-          isWaiting = false;
-          flush();
-        });
+      const room = lines.length * MAX_UNIT_BYTES;
+      if (room > BATCH_BYTES - length) flush();
+      if (room > BATCH_BYTES) {
+        write(lines);
+        return;
       }
+      length += batch.write(lines, length);
+      if (isWaiting) return;
+      isWaiting = true;
+      after(WAIT_MS, () => {
+        isWaiting = false;
+        flush();
+      });
     },
   };
 }
