@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { createProgram } from "../src/cli/program.ts";
+import { SILENT_TERMINAL } from "./silent-terminal.ts";
 
 // As wide as the pages are; a terminal's own width breaks the lines elsewhere.
 const WIDTH = 110;
@@ -16,19 +17,10 @@ export function toCommandReference(): string {
   let written = "";
   const program = createProgram(
     {
-      env: {},
-      cwd: "/",
+      ...SILENT_TERMINAL,
       out: (text) => {
         written += text;
       },
-      err: () => {},
-      interactive: false,
-      colour: false,
-      ask: async () => "",
-      readInput: async () => "",
-      onStop: () => {},
-      onHangUp: () => {},
-      onExit: () => {},
     },
     () => {},
   );

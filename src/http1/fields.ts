@@ -20,10 +20,6 @@ export function lowerFieldName(name: string): string | undefined {
   return lower;
 }
 
-export function isToken(text: string): boolean {
-  return TOKEN.test(text);
-}
-
 export function isFieldValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }

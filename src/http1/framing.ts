@@ -15,7 +15,7 @@ export function parseContentLength(value: string): number | undefined {
   return LENGTH.test(value) ? Number(value) : undefined;
 }
 
-/** Whether a Transfer-Encoding is chunked and nothing else: any other coding would still be on a body passed on. */
+/** Whether a Transfer-Encoding is chunked and nothing else: another coding would still be on a body passed on. */
 export function isChunkedAlone(value: string): boolean {
   return value === "chunked" || value.toLowerCase() === "chunked";
 }

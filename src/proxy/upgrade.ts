@@ -238,7 +238,7 @@ function open(
   socket.setTimeout(idleTimeoutMs, () => socket.destroy());
 }
 
-/** The upstream answers an upgrade in plain HTTP: its head is made as any other, its body must end as it should. */
+/** The upstream answers an upgrade in plain HTTP: its head is made like others, its body must end as it should. */
 function relayRefusal(turn: UpgradeTurn, permit: Allowed, answer: IncomingMessage): void {
   const { socket } = turn;
   const status = answer.statusCode ?? 0;

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { SILENT_TERMINAL } from "../../scripts/silent-terminal.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { run } from "./run.ts";
 
@@ -40,22 +41,7 @@ describe("latchkey", () => {
   });
 
   test("every option is explained in its help and on docs/cli.md", async () => {
-    const program = createProgram(
-      {
-        env: {},
-        cwd: "/",
-        out: () => {},
-        err: () => {},
-        interactive: false,
-        colour: false,
-        ask: async () => "",
-        readInput: async () => "",
-        onStop: () => {},
-        onHangUp: () => {},
-        onExit: () => {},
-      },
-      () => {},
-    );
+    const program = createProgram(SILENT_TERMINAL, () => {});
     const options = program.commands
       .flatMap((command) => [command, ...command.commands])
       .flatMap(({ options }) => options);

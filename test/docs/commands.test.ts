@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { SILENT_TERMINAL } from "../../scripts/silent-terminal.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { type Block, parseBlocks, ROOT, readPages } from "./blocks.ts";
 import { findFault } from "./faults.ts";
@@ -94,19 +95,4 @@ function findUnknownOptions(text: string): readonly string[] {
   });
 }
 
-const program = createProgram(
-  {
-    env: {},
-    cwd: "/",
-    out: () => {},
-    err: () => {},
-    interactive: false,
-    colour: false,
-    ask: async () => "",
-    readInput: async () => "",
-    onStop: () => {},
-    onHangUp: () => {},
-    onExit: () => {},
-  },
-  () => {},
-);
+const program = createProgram(SILENT_TERMINAL, () => {});

@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAuthorizer } from "../../src/admin/authorizer.ts";
 import type { Gateway } from "../../src/proxy/gateway.ts";
-import type { Generation } from "../../src/proxy/generation.ts";
 import { createFolder, type Folder } from "../e2e/harness.ts";
 import { readAnswers } from "./bench/answers.ts";
+import { broken, untouchable, withGeneration, withPolicy, withSettings } from "./bench/broken.ts";
 import { sendBytes } from "./bench/client.ts";
 import { loadGeneration, openPlane, type Plane } from "./bench/gateway.ts";
 import { fillWords, toConfig } from "./bench/words.ts";
@@ -31,31 +31,6 @@ const SOUND: Readonly<Record<CallKind, number>> = {
   "with an unknown key": 401,
   unclear: 400,
 };
-
-const broken = (): never => {
-  throw new Error("broken on purpose");
-};
-
-const untouchable = <T extends object>(sound: T): T => new Proxy(sound, { get: broken, has: broken, ownKeys: broken });
-
-const withGeneration = (change: (generation: Generation) => Generation) => (gateway: Gateway) => ({
-  ...gateway,
-  current: () => change(gateway.current()),
-});
-
-const withSettings = (name: "denials" | "limitHeaders" | "operations" | "listen" | "identity") =>
-  withGeneration((generation) => {
-    const { configuration } = generation;
-    const settings = { ...configuration.settings, [name]: untouchable(configuration.settings[name]) };
-    return { ...generation, configuration: { ...configuration, settings } };
-  });
-
-const withPolicy = (name: "paths" | "routes" | "credentials" | "keyFormats" | "accept" | "keys") =>
-  withGeneration((generation) => {
-    const { configuration } = generation;
-    const policy = { ...configuration.policy, [name]: untouchable(configuration.policy[name]) };
-    return { ...generation, configuration: { ...configuration, policy } };
-  });
 
 const ALL_REFUSED: Readonly<Record<CallKind, number>> = {
   allowed: 403,

@@ -3,6 +3,7 @@ import type { Gateway } from "../../src/proxy/gateway.ts";
 import type { Generation } from "../../src/proxy/generation.ts";
 import { createFolder, type Folder } from "../e2e/harness.ts";
 import { readAnswers } from "./bench/answers.ts";
+import { broken, untouchable, withGeneration, withPolicy, withSettings } from "./bench/broken.ts";
 import { sendBytes } from "./bench/client.ts";
 import { loadGeneration, openPlane } from "./bench/gateway.ts";
 import { valuesOf } from "./bench/message-reader.ts";
@@ -67,32 +68,6 @@ const ALL_BROKEN: Fault["answers"] = {
 
 const NO_DECISION: Fault["answers"] = { ...ALL_BROKEN, upgrade: 500, "no HTTP": 400 };
 const PUBLIC_ONLY: Fault["answers"] = { ...NO_DECISION, public: 200 };
-
-const broken = (): never => {
-  throw new Error("broken on purpose");
-};
-
-/** An object every touch of which throws. */
-const untouchable = <T extends object>(sound: T): T => new Proxy(sound, { get: broken, has: broken, ownKeys: broken });
-
-const withGeneration = (change: (generation: Generation) => Generation) => (gateway: Gateway) => ({
-  ...gateway,
-  current: () => change(gateway.current()),
-});
-
-const withSettings = (name: "denials" | "limitHeaders" | "operations" | "listen" | "upstream") =>
-  withGeneration((generation) => {
-    const { configuration } = generation;
-    const settings = { ...configuration.settings, [name]: untouchable(configuration.settings[name]) };
-    return { ...generation, configuration: { ...configuration, settings } };
-  });
-
-const withPolicy = (name: "paths" | "routes" | "credentials" | "keyFormats" | "accept" | "keys") =>
-  withGeneration((generation) => {
-    const { configuration } = generation;
-    const policy = { ...configuration.policy, [name]: untouchable(configuration.policy[name]) };
-    return { ...generation, configuration: { ...configuration, policy } };
-  });
 
 const FAULTS: readonly Fault[] = [
   { part: "nothing", breakPart: (gateway) => gateway, answers: SOUND },
