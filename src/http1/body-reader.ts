@@ -1,7 +1,10 @@
 import { ChunkedDecoder, type DataSink } from "./chunked-decoder.ts";
+import type { FieldLines } from "./fields.ts";
 import type { BodyFraming } from "./framing.ts";
 
-/** Reads one request's body, in pieces of any size. */
+const NO_TRAILERS: FieldLines = [];
+
+/** Reads one body that is measured or chunked, in pieces of any size. */
 export class BodyReader {
   readonly #decoder: ChunkedDecoder | undefined;
   #left: number;
@@ -15,15 +18,20 @@ export class BodyReader {
     return this.#decoder === undefined ? this.#left === 0 : this.#decoder.isDone;
   }
 
+  /** The trailer lines of a chunked body, once it is done. */
+  get trailers(): FieldLines {
+    return this.#decoder?.trailers ?? NO_TRAILERS;
+  }
+
   /**
-   * Reads from the beginning of a chunk; gives how far it came, which is less than the end only when the body is
-   * done. A problem is given as text, and nothing more may be read then.
+   * Reads from one place to another; gives how far it came, which is less than the end only when the body is done. A
+   * problem is given as text, and nothing more may be read then.
    */
-  read(chunk: Buffer, sink: DataSink): number | string {
-    if (this.#decoder !== undefined) return this.#decoder.decode(chunk, 0, chunk.length, sink);
-    const length = Math.min(this.#left, chunk.length);
-    this.#left -= length;
-    if (length > 0) sink(chunk, 0, length);
-    return length;
+  read(buffer: Buffer, from: number, to: number, sink: DataSink): number | string {
+    if (this.#decoder !== undefined) return this.#decoder.decode(buffer, from, to, sink);
+    const end = Math.min(to, from + this.#left);
+    this.#left -= end - from;
+    if (end > from) sink(buffer, from, end);
+    return end;
   }
 }

@@ -1,5 +1,5 @@
 import { type FieldLines, isFieldValue, lowerFieldName, parseFieldLines } from "./fields.ts";
-import { isChunkedAlone, parseContentLength } from "./framing.ts";
+import { type BodyFraming, isChunkedAlone, parseContentLength } from "./framing.ts";
 
 /** The head of a response, taken apart, with what it says of its body and of its connection. */
 export interface ResponseHead {
@@ -7,7 +7,7 @@ export interface ResponseHead {
   readonly reason: string;
   readonly lines: FieldLines;
   /** What its fields say; HEAD, 1xx, 204 and 304 have no body whatever they say. */
-  readonly framing: { readonly kind: "close" | "chunked" } | { readonly kind: "length"; readonly bytes: number };
+  readonly framing: { readonly kind: "close" } | Exclude<BodyFraming, { readonly kind: "none" }>;
   /** Whether the connection may carry another message after this one. */
   readonly persistent: boolean;
   /** Seconds the other side keeps an idle connection, where it says so. */
@@ -21,7 +21,6 @@ export type ParsedResponseHead =
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
 
 const CLOSE = { kind: "close" } as const;
-const CHUNKED = { kind: "chunked" } as const;
 
 /** Parses a response head: latin1 text up to and with the CRLF of its last line, without the empty line. */
 export function parseResponseHead(text: string): ParsedResponseHead {
@@ -72,7 +71,7 @@ export function readFraming(lines: FieldLines, knowsChunks: boolean): ResponseHe
         if (framing.kind !== "close" || !knowsChunks || !isChunkedAlone(value)) {
           return "the transfer coding is not chunked alone";
         }
-        framing = CHUNKED;
+        framing = { kind: "chunked" };
         break;
     }
   }

@@ -1,4 +1,4 @@
-import { ChunkedDecoder } from "./chunked-decoder.ts";
+import { BodyReader } from "./body-reader.ts";
 import type { FieldLines } from "./fields.ts";
 import { parseResponseHead, type ResponseHead } from "./response-head.ts";
 
@@ -11,8 +11,8 @@ export interface ResponseSink {
   readonly answerData: (buffer: Buffer, from: number, to: number) => void;
 }
 
-/** - `length`, `chunked`, `close`: inside a body of that framing */
-type State = "head" | "length" | "chunked" | "close" | "done";
+/** - `body`: inside one that says itself where it ends - `close`: inside one that the connection's end ends */
+type State = "head" | "body" | "close" | "done";
 
 // As much as an answer's head may be, trailers included: what other clients of HTTP take.
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -27,9 +27,8 @@ export class ResponseReader {
   readonly #isHead: boolean;
   #state: State = "head";
   #partial = "";
-  #left = 0;
   #interims = 0;
-  #decoder: ChunkedDecoder | undefined;
+  #body: BodyReader | undefined;
   #persistent = true;
   #keepAliveSeconds: number | undefined;
 
@@ -58,7 +57,7 @@ export class ResponseReader {
   }
 
   get trailers(): FieldLines {
-    return this.#decoder?.trailers ?? NO_TRAILERS;
+    return this.#body?.trailers ?? NO_TRAILERS;
   }
 
   /**
@@ -85,15 +84,8 @@ export class ResponseReader {
     switch (this.#state) {
       case "head":
         return this.#takeHead(buffer, from, to, sink);
-      case "length": {
-        const end = Math.min(to, from + this.#left);
-        this.#left -= end - from;
-        if (this.#left === 0) this.#state = "done";
-        sink.answerData(buffer, from, end);
-        return end;
-      }
-      case "chunked":
-        return this.#takeChunks(buffer, from, to, sink);
+      case "body":
+        return this.#takeBody(buffer, from, to, sink);
       default:
         sink.answerData(buffer, from, to);
         return to;
@@ -140,21 +132,20 @@ export class ResponseReader {
     }
     // RFC 9112 §6.3: these have no body, whatever their fields say.
     if (this.#isHead || status === 204 || status === 304) this.#state = "done";
-    else if (framing.kind === "length") {
-      this.#left = framing.bytes;
-      this.#state = framing.bytes === 0 ? "done" : "length";
+    else if (framing.kind === "close") {
+      this.#state = "close";
+      this.#persistent = false;
     } else {
-      this.#state = framing.kind;
-      if (framing.kind === "chunked") this.#decoder = new ChunkedDecoder(MAX_HEAD_BYTES);
-      else this.#persistent = false;
+      this.#body = new BodyReader(framing, MAX_HEAD_BYTES);
+      this.#state = this.#body.isDone ? "done" : "body";
     }
   }
 
-  #takeChunks(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
-    const decoder = this.#decoder;
-    if (decoder === undefined) return "no chunks to read";
-    const end = decoder.decode(buffer, from, to, (...range) => sink.answerData(...range));
-    if (decoder.isDone) this.#state = "done";
+  #takeBody(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
+    const body = this.#body;
+    if (body === undefined) return "no body to read";
+    const end = body.read(buffer, from, to, (...range) => sink.answerData(...range));
+    if (body.isDone) this.#state = "done";
     return end;
   }
 }

@@ -242,7 +242,7 @@ export class ClientConnection implements ExchangeConnection {
     if (body === undefined || this.#sink === undefined || this.#bodyPaused) return false;
     this.#unread = undefined;
     this.#awaitBody();
-    const end = body.read(chunk, (buffer, from, to) => {
+    const end = body.read(chunk, 0, chunk.length, (buffer, from, to) => {
       this.#give(from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to));
     });
     // It may have failed by what it gave, or its client be gone.
