@@ -7,7 +7,7 @@ import type { Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
-import type { OpenExchange } from "./open-exchanges.ts";
+import { NOT_OPEN, type OpenExchange } from "./open-exchanges.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
@@ -161,6 +161,7 @@ function watch({ gateway, client, startedMs }: HttpTurn, key: Key): OpenExchange
   const open = {
     key,
     startedMs,
+    place: NOT_OPEN,
     ended: false,
     end: () => {
       open.ended = true;

@@ -7,7 +7,11 @@ export interface OpenExchange {
   /** By the clock that only grows. */
   readonly startedMs: number;
   readonly end: () => void;
+  /** The list's own: where in it this stands, NOT_OPEN before and after. */
+  place: number;
 }
+
+export const NOT_OPEN = -1;
 
 /** What is under way now: the only thing a decision, once made, can still be taken back from. */
 export interface OpenExchanges {
@@ -21,20 +25,37 @@ export interface OpenExchanges {
 // that outlive this are told at the latest one check later.
 const LONG_LIVED_MS = 1_000;
 
+/**
+ * Every request comes and goes here, so this is an array and no `Set`: V8 leaves a set that has made room for itself
+ * behind with a reference to the next, and once one of them is old, all that follow are kept until a full collection,
+ * and every request they held with them.
+ */
 export function createOpenExchanges(): OpenExchanges {
-  const open = new Set<OpenExchange>();
+  const open: OpenExchange[] = [];
+  const remove = (exchange: OpenExchange): void => {
+    const { place } = exchange;
+    if (place === NOT_OPEN) return;
+    exchange.place = NOT_OPEN;
+    const last = open.pop();
+    if (last === undefined || last === exchange) return;
+    last.place = place;
+    open[place] = last;
+  };
   return {
-    add: (exchange) => void open.add(exchange),
-    remove: (exchange) => void open.delete(exchange),
+    add: (exchange) => {
+      exchange.place = open.length;
+      open.push(exchange);
+    },
+    remove,
     endUnusable: (keys, nowMs, elapsedMs) => {
-      let ended = 0;
-      for (const exchange of open) {
-        if (elapsedMs - exchange.startedMs < LONG_LIVED_MS || isUsable(exchange.key, keys, nowMs)) continue;
-        open.delete(exchange);
+      const ended = open.filter(
+        ({ key, startedMs }) => elapsedMs - startedMs >= LONG_LIVED_MS && !isUsable(key, keys, nowMs),
+      );
+      for (const exchange of ended) {
+        remove(exchange);
         exchange.end();
-        ended += 1;
       }
-      return ended;
+      return ended.length;
     },
   };
 }

@@ -11,6 +11,7 @@ import type { Peer } from "./client-address.ts";
 import { describe, toFailure } from "./forward-failure.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
+import { NOT_OPEN } from "./open-exchanges.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
 import { buildResponseHeaders } from "./response-headers.ts";
@@ -215,6 +216,7 @@ function open(
   const exchange = principal && {
     key: principal.key,
     startedMs: turn.startedMs,
+    place: NOT_OPEN,
     end: () => {
       ending = "ended";
       upstream.unpipe(socket);
