@@ -7,6 +7,7 @@ import type { DenialReason } from "../policy/decision.ts";
 import type { Peer } from "./client-address.ts";
 import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
 import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
+import { type Entry, NOT_LISTED } from "./roster.ts";
 import { isUpgrade, type UpgradeRequest } from "./upgrade.ts";
 
 /** What a connection asks of the listener it belongs to. */
@@ -46,7 +47,8 @@ const LEAVING_MS = 60_000;
 const NOTHING = Buffer.alloc(0);
 
 /** One client connection: reads its requests one after the other and gives each to the host. */
-export class ClientConnection implements ExchangeConnection {
+export class ClientConnection implements ExchangeConnection, Entry {
+  place = NOT_LISTED;
   readonly socket: Socket;
   readonly peer: Peer;
   readonly httpDate: () => string;

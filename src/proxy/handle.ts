@@ -7,9 +7,10 @@ import type { Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
-import { NOT_OPEN, type OpenExchange } from "./open-exchanges.ts";
+import type { OpenExchange } from "./open-exchanges.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
+import { NOT_LISTED } from "./roster.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
 /** A turn that is answered over HTTP. */
@@ -161,7 +162,7 @@ function watch({ gateway, client, startedMs }: HttpTurn, key: Key): OpenExchange
   const open = {
     key,
     startedMs,
-    place: NOT_OPEN,
+    place: NOT_LISTED,
     ended: false,
     end: () => {
       open.ended = true;

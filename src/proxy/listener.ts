@@ -11,6 +11,7 @@ import type { Gateway } from "./gateway.ts";
 import { handle } from "./handle.ts";
 import { toPeer } from "./request-facts.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
+import { type Entry, NOT_LISTED, Roster } from "./roster.ts";
 import type { UpgradeForwarder } from "./upgrade.ts";
 
 export interface TlsMaterial {
@@ -44,7 +45,7 @@ export async function openListener(
   clock: Clock,
   shared = false,
 ): Promise<Listener> {
-  const connections = new Set<ClientConnection>();
+  const connections = new Roster<ClientConnection>();
   let tuned = settings;
   const host = createHost(() => tuned, gateway, upgrade, connections, clock);
   const accept = (socket: Socket): void => {
@@ -67,10 +68,11 @@ export async function openListener(
           accept,
         );
   // With TLS these are the sockets beneath, which are there before a handshake has made connections of them.
-  const sockets = new Set<Socket>();
+  const sockets = new Roster<Entry & { readonly socket: Socket }>();
   server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    const entry = { socket, place: NOT_LISTED };
+    sockets.add(entry);
+    socket.on("close", () => sockets.remove(entry));
   });
   // A handshake that fails is the client's affair; its socket is closed by Node, save for one that takes too long.
   server.on("tlsClientError", (error: Error, socket: Socket) => {
@@ -91,11 +93,11 @@ export async function openListener(
     },
     stop: () => {
       server.close(() => sweep.cancel());
-      for (const connection of connections) if (connection.isIdle) connection.socket.destroy();
+      for (const connection of connections.list()) if (connection.isIdle) connection.socket.destroy();
     },
     openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),
     destroy: () => {
-      for (const socket of sockets) socket.destroy();
+      for (const { socket } of sockets.list()) socket.destroy();
     },
   };
 }
@@ -104,7 +106,7 @@ function createHost(
   settings: () => ListenSettings,
   gateway: Gateway,
   upgrade: () => UpgradeForwarder,
-  connections: Set<ClientConnection>,
+  connections: Roster<ClientConnection>,
   clock: Clock,
 ): ConnectionHost {
   let keepAliveMs = Number.NaN;
@@ -124,18 +126,18 @@ function createHost(
     request: (exchange) => handle(exchange, gateway),
     upgrade: (request) => upgrade()(request, gateway),
     refusal: (reason, detail, peer) => refuseUnread(reason, detail, peer, gateway),
-    closed: (connection) => void connections.delete(connection),
+    closed: (connection) => void connections.remove(connection),
   };
 }
 
 // A connection is looked at this often for having taken too long; every timeout may be late by as much.
 const SWEEP_MS = 250;
 
-function startSweep(connections: ReadonlySet<ClientConnection>, clock: Clock): Timer {
+function startSweep(connections: Roster<ClientConnection>, clock: Clock): Timer {
   let timer: Timer | undefined;
   const sweep = (): void => {
     const nowMs = clock.elapsed();
-    for (const connection of connections) {
+    for (const connection of connections.list()) {
       try {
         connection.sweep(nowMs);
       } catch {

@@ -1,17 +1,14 @@
 import type { Key, KeyIndex } from "../policy/key.ts";
 import { findStatusProblem } from "../policy/key.ts";
+import { type Entry, Roster } from "./roster.ts";
 
 /** An allowed exchange that is under way, and how to end it before its time. */
-export interface OpenExchange {
+export interface OpenExchange extends Entry {
   readonly key: Key;
   /** By the clock that only grows. */
   readonly startedMs: number;
   readonly end: () => void;
-  /** The list's own: where in it this stands, NOT_OPEN before and after. */
-  place: number;
 }
-
-export const NOT_OPEN = -1;
 
 /** What is under way now: the only thing a decision, once made, can still be taken back from. */
 export interface OpenExchanges {
@@ -25,37 +22,20 @@ export interface OpenExchanges {
 // that outlive this are told at the latest one check later.
 const LONG_LIVED_MS = 1_000;
 
-/**
- * Every request comes and goes here, so this is an array and no `Set`: V8 leaves a set that has made room for itself
- * behind with a reference to the next, and once one of them is old, all that follow are kept until a full collection,
- * and every request they held with them.
- */
 export function createOpenExchanges(): OpenExchanges {
-  const open: OpenExchange[] = [];
-  const remove = (exchange: OpenExchange): void => {
-    const { place } = exchange;
-    if (place === NOT_OPEN) return;
-    exchange.place = NOT_OPEN;
-    const last = open.pop();
-    if (last === undefined || last === exchange) return;
-    last.place = place;
-    open[place] = last;
-  };
+  const open = new Roster<OpenExchange>();
   return {
-    add: (exchange) => {
-      exchange.place = open.length;
-      open.push(exchange);
-    },
-    remove,
+    add: (exchange) => open.add(exchange),
+    remove: (exchange) => open.remove(exchange),
     endUnusable: (keys, nowMs, elapsedMs) => {
-      const ended = open.filter(
-        ({ key, startedMs }) => elapsedMs - startedMs >= LONG_LIVED_MS && !isUsable(key, keys, nowMs),
-      );
-      for (const exchange of ended) {
-        remove(exchange);
+      let ended = 0;
+      for (const exchange of open.list()) {
+        if (elapsedMs - exchange.startedMs < LONG_LIVED_MS || isUsable(exchange.key, keys, nowMs)) continue;
+        if (!open.remove(exchange)) continue;
         exchange.end();
+        ended += 1;
       }
-      return ended.length;
+      return ended;
     },
   };
 }

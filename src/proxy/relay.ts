@@ -19,6 +19,9 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   readonly #exchange: Exchange;
   readonly #done: (outcome: Outcome) => void;
   readonly #requestHead: string;
+  ahead: Applicant | undefined;
+  behind: Applicant | undefined;
+  isWaiting = false;
   #connection: UpstreamConnection | undefined;
   #status = 0;
   #settled = false;

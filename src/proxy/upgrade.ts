@@ -11,10 +11,10 @@ import type { Peer } from "./client-address.ts";
 import { describe, toFailure } from "./forward-failure.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
-import { NOT_OPEN } from "./open-exchanges.ts";
 import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
 import { buildResponseHeaders } from "./response-headers.ts";
+import { NOT_LISTED } from "./roster.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
 
 /** A request to switch protocols, and the connection it came on. */
@@ -216,7 +216,7 @@ function open(
   const exchange = principal && {
     key: principal.key,
     startedMs: turn.startedMs,
-    place: NOT_OPEN,
+    place: NOT_LISTED,
     end: () => {
       ending = "ended";
       upstream.unpipe(socket);

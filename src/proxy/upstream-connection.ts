@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { FieldLines } from "../http1/fields.ts";
 import { ResponseReader, type ResponseSink } from "../http1/response-reader.ts";
+import { type Entry, NOT_LISTED } from "./roster.ts";
 import { openUpstreamSocket, type UpstreamAddress } from "./upstream-socket.ts";
 
 export interface ConnectionTimes {
@@ -47,7 +48,8 @@ const KEPT_MARGIN_SECONDS = 1;
 const MAX_KEPT_SECONDS = 600;
 
 /** One connection to the upstream: carries one request at a time. */
-export class UpstreamConnection {
+export class UpstreamConnection implements Entry {
+  place = NOT_LISTED;
   readonly #owner: ConnectionOwner;
   readonly #times: ConnectionTimes;
   readonly socket: Socket;

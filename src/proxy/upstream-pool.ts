@@ -1,9 +1,11 @@
 import type { Clock, Timer } from "./clock.ts";
+import { Roster } from "./roster.ts";
 import { type ConnectionTimes, UpstreamConnection } from "./upstream-connection.ts";
 import type { UpstreamAddress } from "./upstream-socket.ts";
+import { type Waiter, WaitingLine } from "./waiting-line.ts";
 
 /** Who waits for a connection. */
-export interface Applicant {
+export interface Applicant extends Waiter<Applicant> {
   readonly use: (connection: UpstreamConnection) => void;
   /** There will be none. */
   readonly turnAway: () => void;
@@ -34,17 +36,17 @@ export function createUpstreamPool(
   limits: PoolLimits,
   clock: Pick<Clock, "elapsed" | "after">,
 ): UpstreamPool {
-  const all = new Set<UpstreamConnection>();
+  const all = new Roster<UpstreamConnection>();
   // Used from its end: the one used last is the least likely to be closed by the upstream just now.
   const free: UpstreamConnection[] = [];
-  const queue = new Set<Applicant>();
+  const queue = new WaitingLine<Applicant>();
   let destroyed = false;
   /** Who waits for the last connection to be closed; undefined while connections are kept. */
   let closing: (() => void)[] | undefined;
   let timer: Timer | undefined;
 
   const settle = (): void => {
-    if (closing === undefined || all.size > 0 || queue.size > 0) return;
+    if (closing === undefined || all.size > 0 || queue.length > 0) return;
     timer?.cancel();
     for (const resolve of closing.splice(0)) resolve();
   };
@@ -61,24 +63,19 @@ export function createUpstreamPool(
     startSweeping();
     applicant.use(connection);
   };
-  const next = (): Applicant | undefined => {
-    const [applicant] = queue;
-    if (applicant !== undefined) queue.delete(applicant);
-    return applicant;
-  };
   const owner = {
     elapsed: clock.elapsed,
     free: (connection: UpstreamConnection): void => {
-      const applicant = next();
+      const applicant = queue.next();
       if (applicant !== undefined) applicant.use(connection);
       else if (closing !== undefined) connection.destroy();
       else free.push(connection);
     },
     closed: (connection: UpstreamConnection): void => {
-      all.delete(connection);
+      all.remove(connection);
       const place = free.indexOf(connection);
       if (place !== -1) free.splice(place, 1);
-      const applicant = next();
+      const applicant = queue.next();
       if (applicant !== undefined) open(applicant);
       settle();
     },
@@ -94,7 +91,7 @@ export function createUpstreamPool(
   const sweep = (): void => {
     timer = undefined;
     const nowMs = clock.elapsed();
-    for (const connection of all) connection.sweep(nowMs);
+    for (const connection of all.list()) connection.sweep(nowMs);
     if (all.size > 0) startSweeping();
   };
 
@@ -106,12 +103,12 @@ export function createUpstreamPool(
       if (mustBeNew) kept?.destroy();
       if (kept !== undefined && !mustBeNew) applicant.use(kept);
       else if (all.size < limits.connections) open(applicant);
-      else if (queue.size >= limits.queue) return false;
-      else queue.add(applicant);
+      else if (queue.length >= limits.queue) return false;
+      else queue.join(applicant);
       return true;
     },
     withdraw: (applicant) => {
-      if (queue.delete(applicant)) settle();
+      if (queue.leave(applicant)) settle();
     },
     close: () =>
       end(() => {
@@ -120,9 +117,8 @@ export function createUpstreamPool(
     destroy: () =>
       end(() => {
         destroyed = true;
-        for (const applicant of queue) applicant.turnAway();
-        queue.clear();
-        for (const connection of all) connection.breakOff();
+        for (let applicant = queue.next(); applicant !== undefined; applicant = queue.next()) applicant.turnAway();
+        for (const connection of all.list()) connection.breakOff();
       }),
   };
 }

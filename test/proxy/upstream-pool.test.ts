@@ -66,6 +66,9 @@ describe("createUpstreamPool()", () => {
       failed: ({ kind }) => settle(kind),
     };
     const applicant: Applicant = {
+      ahead: undefined,
+      behind: undefined,
+      isWaiting: false,
       turnAway: () => settle("turned away"),
       use: (given) => {
         connection = given;
