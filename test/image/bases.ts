@@ -5,6 +5,8 @@ import { attempt, buildah, must, ROOT } from "./engine.ts";
 const PROJECT = new URL("../../", import.meta.url).pathname;
 const NODE = join(PROJECT, "node_modules/node/bin/node");
 const SUITE = "bookworm";
+/** The image of the sample apps in the manifests. */
+export const APP_BASE = "docker.io/library/python:3.13-slim";
 const ROOT_ENTRY = "root:x:0:0:root:/root:/sbin/nologin\n";
 const MIRROR = "http://deb.debian.org/debian";
 
@@ -27,13 +29,21 @@ export async function makeBases(): Promise<void> {
   const node = await must(NODE, "--version");
   if (!(await isThere(build, node))) await makeBuildBase(build, node);
   if (!(await isThere(runtime, node))) await makeRuntimeBase(runtime, node);
+  if (!(await isThere(APP_BASE, SUITE))) await makeAppBase();
 }
 
-async function isThere(image: string, node: string): Promise<boolean> {
+/** What an image was made of is in a label, so that it is made anew when that changes. */
+async function isThere(image: string, made: string): Promise<boolean> {
   const { code, stdout } = await attempt("buildah", [
-    ...["inspect", "--type", "image", "--format", '{{index .OCIv1.Config.Labels "stand-in.node"}}', image],
+    ...["inspect", "--type", "image", "--format", '{{index .OCIv1.Config.Labels "stand-in"}}', image],
   ]);
-  return code === 0 && stdout.trim() === node;
+  return code === 0 && stdout.trim() === made;
+}
+
+/** Python of the suite, for the apps and workers of the manifests. */
+async function makeAppBase(): Promise<void> {
+  const root = await extractDebian(["python3-minimal", "libpython3-stdlib"]);
+  await commit(root, APP_BASE, SUITE, ["--env", "PATH=/usr/local/bin:/usr/bin:/bin"]);
 }
 
 /** A shell, and npm: what `npm ci` and `npm run` need, and nothing they do not. */
@@ -78,10 +88,10 @@ function findNpm(): string {
   return dirname(dirname(cli));
 }
 
-async function commit(root: string, image: string, node: string, settings: readonly string[]): Promise<void> {
+async function commit(root: string, image: string, made: string, settings: readonly string[]): Promise<void> {
   const container = await buildah("from", "scratch");
   await buildah("copy", "--quiet", container, root, "/");
-  await buildah("config", "--label", `stand-in.node=${node}`, ...settings, container);
+  await buildah("config", "--label", `stand-in=${made}`, ...settings, container);
   await buildah("commit", "--quiet", "--format", "docker", "--rm", container, image);
   await rm(root, { recursive: true });
 }

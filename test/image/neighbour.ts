@@ -13,8 +13,7 @@ export interface Neighbour {
   readonly remove: () => Promise<void>;
 }
 
-export async function joinNeighbour(podPid: number): Promise<Neighbour> {
-  const name = `latchkey-${process.pid}`;
+export async function joinNeighbour(podPid: number, name = `latchkey-${process.pid}`): Promise<Neighbour> {
   const inPod = ["nsenter", "--target", String(podPid), "--net"] as const;
   await must("ip", "netns", "add", name);
   await must(

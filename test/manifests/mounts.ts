@@ -8,7 +8,7 @@ import { parseConfiguration } from "../../src/config/load.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { createSourceIo, readSnapshot } from "../../src/config/source.ts";
 import { swapVolume } from "../reload/changes.ts";
-import type { Sidecar, Volume } from "./pods.ts";
+import type { Sidecar } from "./pods.ts";
 import { ROOT } from "./tools.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -57,9 +57,7 @@ export async function readConfigPath(): Promise<string> {
 export async function mount(sidecar: Sidecar): Promise<Mounted> {
   const root = await mkdtemp(join(tmpdir(), "latchkey-mounts-"));
   for (const { name, mountPath } of sidecar.latchkey.volumeMounts) {
-    const volume = sidecar.spec.volumes.find((candidate) => candidate.name === name);
-    if (volume === undefined) throw new Error(`${sidecar.name} mounts ${name}, which is no volume`);
-    const files = await readVolume(sidecar, volume);
+    const files = await readVolume(sidecar, name);
     // Absolute paths in the config are those of the container.
     const moved = Object.entries(files).map(([file, text]) => [file, text.replaceAll("/etc/", `${root}/etc/`)]);
     await swapVolume(join(root, mountPath), Object.fromEntries(moved));
@@ -71,7 +69,10 @@ export async function mount(sidecar: Sidecar): Promise<Mounted> {
   return { root, mainFile, settings, remove: () => rm(root, { recursive: true }) };
 }
 
-async function readVolume(sidecar: Sidecar, volume: Volume): Promise<Files> {
+/** The files of one of the pod's volumes, by their names. */
+export async function readVolume(sidecar: Sidecar, name: string): Promise<Files> {
+  const volume = sidecar.spec.volumes.find((candidate) => candidate.name === name);
+  if (volume === undefined) throw new Error(`${sidecar.name} mounts ${name}, which is no volume`);
   if (volume.secret !== undefined) return readSecret(sidecar, volume.secret.secretName);
   const sources = volume.projected?.sources;
   if (sources === undefined) throw new Error(`${sidecar.name}: volume ${volume.name} is of no kind known here`);

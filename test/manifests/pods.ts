@@ -19,7 +19,6 @@ export interface Sidecar {
 
 export type PodSpec = z.infer<typeof podSpecSchema>;
 export type Container = z.infer<typeof containerSchema>;
-export type Volume = z.infer<typeof volumeSchema>;
 
 const httpGetSchema = z.object({
   path: z.string(),
@@ -85,15 +84,16 @@ const holderSchema = z.looseObject({
 
 /** Every sidecar that is rendered anywhere. A render without one is an error: nothing may go untested unnoticed. */
 export async function findSidecars(): Promise<readonly Sidecar[]> {
-  const found = await Promise.all(
-    [...RENDERS].map(async ([name, render]) => {
-      const beside = parseManifests(await render());
-      const holders = beside.filter(({ kind }) => kind === "Deployment" || kind === "Job");
-      if (holders.length === 0) throw new Error(`${name} has no pod`);
-      return holders.map((holder) => toSidecar(name, holder, beside));
-    }),
-  );
+  const found = await Promise.all([...RENDERS].map(async ([name, render]) => toSidecars(name, await render())));
   return found.flat();
+}
+
+/** The sidecars of one render. */
+export function toSidecars(name: string, rendered: string): readonly Sidecar[] {
+  const beside = parseManifests(rendered);
+  const holders = beside.filter(({ kind }) => kind === "Deployment" || kind === "Job");
+  if (holders.length === 0) throw new Error(`${name} has no pod`);
+  return holders.map((holder) => toSidecar(name, holder, beside));
 }
 
 function toSidecar(render: string, holder: Manifest, beside: readonly Manifest[]): Sidecar {
