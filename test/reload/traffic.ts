@@ -48,7 +48,9 @@ export function startTraffic(target: Target): Traffic {
   let answered = 0;
   let stopped = false;
   const client = async (number: number): Promise<void> => {
-    for (let turn = number; !stopped; turn += 1) {
+    // Once more after it was told to stop, so that what is in force at the end is always seen.
+    for (let [turn, isLast] = [number, false]; !isLast; turn += 1) {
+      isLast = stopped;
       const init = turn % 4 === 0 ? { method: "POST", body: "some bytes" } : {};
       try {
         const answer = await ask(target, STEADY[turn % STEADY.length] ?? "", init);
