@@ -23,7 +23,7 @@ COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY config/systems ./config/systems
 COPY src ./src
-RUN npm run build && mkdir start
+RUN node scripts/build.ts && mkdir dist/compiled
 # A bill of materials of what the bundle holds, since a scanner finds no packages in it.
 RUN npm sbom --sbom-format=cyclonedx --sbom-type=application | node scripts/bill.ts > dist/sbom.cdx.json
 
@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="latchkey" \
       org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 
 WORKDIR /app
-# Owned by root and not writable by the user that runs it. package.json says that dist/ is ES modules.
+# Owned by root and not writable by the user that runs it.
 COPY --from=build /build/package.json ./
 COPY LICENSE ./
 COPY --from=build /build/dist ./dist
@@ -49,7 +49,6 @@ COPY --from=build /build/dist ./dist
 # loopback, which the check below reaches; LATCHKEY_ADMIN=0.0.0.0:9090 publishes it.
 # Both base images keep node in another place, and exec forms look it up in PATH.
 ENV NODE_ENV=production \
-    NODE_COMPILE_CACHE=/app/start \
     LATCHKEY_CONFIG=/etc/latchkey/latchkey.yaml \
     PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin
 
@@ -63,14 +62,13 @@ ENTRYPOINT ["node", "/app/dist/main.js"]
 CMD ["serve"]
 
 # What V8 compiled for a start and a few requests, so that no container has to compile it again. It is
-# made by the image's own Node and the image's own user, since both are in the cache's name: another
-# version, architecture or user starts as well, only slower. A program that does not start, answer,
-# reload and end fails the build here. For an architecture that the builder can neither run nor
-# emulate: --target cold
+# made by the image's own Node: another version or another architecture starts as well, only slower. A
+# program that does not start, answer, reload and end fails the build here. For an architecture that the
+# builder can neither run nor emulate: --target cold
 FROM cold AS warm
-COPY --from=build --chown=65532:65532 /build/start ./start
-COPY scripts/warm-start.ts ./
-RUN ["node", "warm-start.ts", "/app/start"]
+COPY --from=build --chown=65532:65532 /build/dist/compiled ./dist/compiled
+COPY scripts/warm-start.ts scripts/keep-compiled.ts ./
+RUN ["node", "warm-start.ts"]
 
 FROM cold
-COPY --from=warm --chown=0:0 /app/start ./start
+COPY --from=warm --chown=0:0 /app/dist/compiled ./dist/compiled

@@ -1,39 +1,85 @@
-import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { build } from "esbuild";
+import { chmod, cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { overUndici } from "./over-undici.ts";
-import { requireHttp } from "./quick-start.ts";
 
-// One bundle with every dependency in it: the image needs nothing but Node and dist/, and start-up
-// reads a few files instead of a few hundred. Commands are split off so that `healthcheck` stays quick.
-// It is made beside dist/ and takes its place when it is whole: whoever runs the old one meanwhile keeps it.
+// Every dependency is bundled: the image needs nothing but Node and dist/, and start-up reads a few files instead of a few
+// hundred. Each part is one function, so that it can be run from what V8 compiled for it before (compiled-start.ts).
+// All is made beside dist/ and takes its place when it is whole: whoever runs the old one meanwhile keeps it.
 const made = `dist-${process.pid}`;
-const { metafile } = await build({
-  entryPoints: ["src/main.ts", "src/app/bcrypt-worker.ts", "src/app/load-worker.ts", "src/app/plane-worker.ts"],
+const inputs = new Set<string>();
+
+const common = {
   outdir: made,
-  entryNames: "[name]",
-  chunkNames: "[name]-[hash]",
   bundle: true,
-  splitting: true,
-  format: "esm",
+  format: "cjs",
   platform: "node",
   target: "node24",
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: "none",
   metafile: true,
-  plugins: process.env["LATCHKEY_FORWARDER"] === "undici" ? [requireHttp, overUndici] : [requireHttp],
-  // The bundled CommonJS dependencies call require for Node's own modules.
-  banner: {
-    js: 'import { createRequire as latchkeyRequire } from "node:module"; const require = latchkeyRequire(import.meta.url);',
-  },
-});
-await writeFile(`${made}/THIRD-PARTY-LICENSES.txt`, await collectLicences(Object.keys(metafile.inputs)));
+} as const satisfies BuildOptions;
+
+const forwarder = process.env["LATCHKEY_FORWARDER"] === "undici" ? [overUndici] : [];
+const serve = await buildPart("serve", "src/cli/serve-process.ts", forwarder);
+// What serves is a part of its own: the commands are bundled so that they are evaluated when they are called, and what
+// answers requests is not to pay for that.
+const cli = await buildPart("cli", "src/main.ts", [anotherPart(/\/serve-process\.ts$/, serve)]);
+const load = await buildPart("load", "src/app/load-worker.ts", []);
+const plane = await buildPart("plane", "src/app/plane-worker.ts", forwarder);
+await buildStarts({ main: cli, "load-worker": load, "plane-worker": plane });
+await buildAlone("bcrypt-worker", "src/app/bcrypt-worker.ts");
+await chmod(`${made}/main.js`, 0o755);
+await writeFile(`${made}/package.json`, `${JSON.stringify({ type: "commonjs" })}\n`);
+await writeFile(`${made}/THIRD-PARTY-LICENSES.txt`, await collectLicences([...inputs]));
 // `latchkey init --like` begins with these.
 await cp("config/systems", `${made}/systems`, { recursive: true, filter: (source) => !source.endsWith(".md") });
 
 await rm("dist", { recursive: true, force: true });
 await rename(made, "dist");
+
+/** Bundles a part; its name holds a digest of what is in it, and so does the name of what is compiled from it. */
+async function buildPart(name: string, entry: string, plugins: Plugin[]): Promise<string> {
+  const { metafile } = await build({
+    ...common,
+    entryPoints: { [name]: entry },
+    entryNames: "[name]-[hash]",
+    banner: { js: "(function (exports, require, module, __filename, __dirname, importMetaUrl) {" },
+    footer: { js: "})" },
+    define: { "import.meta.url": "importMetaUrl", "import.meta.dirname": "__dirname" },
+    // A part is asked for by `require`, which its start gives it.
+    supported: { "dynamic-import": false },
+    plugins,
+  });
+  for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+  const [file] = Object.keys(metafile.outputs);
+  if (file === undefined) throw new Error(`nothing was built of ${entry}`);
+  return basename(file);
+}
+
+/** The files that Node is told to run, each of which runs a part. */
+async function buildStarts(parts: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, part] of Object.entries(parts)) {
+    const contents = `#!/usr/bin/env node
+import { runPart } from "./compiled-start.ts";
+runPart(${JSON.stringify(part)});`;
+    await build({ ...common, stdin: { contents, resolveDir: "scripts", sourcefile: "start.ts" }, entryNames: name });
+  }
+}
+
+async function buildAlone(name: string, entry: string): Promise<void> {
+  const { metafile } = await build({ ...common, entryPoints: { [name]: entry } });
+  for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+}
+
+/** A module that is a part of its own. */
+function anotherPart(filter: RegExp, part: string): Plugin {
+  return {
+    name: "another-part",
+    setup: ({ onResolve }) => onResolve({ filter }, () => ({ path: `./${part}`, external: true })),
+  };
+}
 
 /** The licence texts of every package that went into the bundle, as those licences ask. */
 async function collectLicences(inputs: readonly string[]): Promise<string> {

@@ -22,5 +22,5 @@ if (status === 0) {
   const suites = chosen.length > 0 ? chosen : SUITES;
   status = run(["node_modules/vitest/vitest.mjs", "run", ...suites], over);
 }
-const rebuilt = run(["scripts/build.ts"], process.env);
+const rebuilt = run(["scripts/build.ts"], process.env) || run(["scripts/warm-start.ts"], process.env);
 process.exitCode = status === 0 ? rebuilt : status;

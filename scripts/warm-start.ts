@@ -2,44 +2,48 @@ import { deepStrictEqual } from "node:assert";
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
-// Lets the built program start, answer, reload and end, so that Node leaves in a directory what it compiled for that.
-const [cache = ""] = process.argv.slice(2);
-const env = { ...process.env, NODE_COMPILE_CACHE: cache };
-const program = [...process.execArgv, "dist/main.js"];
+// Lets the built program start, answer, reload and end, with one thread and with two, and keeps beside it what V8
+// compiled for that (`keep-compiled.ts`). Fails where it does not do so.
+const compiled = "dist/compiled";
+const keeping = ["--import", new URL("keep-compiled.ts", import.meta.url).href];
+const program = [...process.execArgv, ...keeping, "dist/main.js"];
 const credential = "warm_0123456789abcdef0123456789abcdef";
 
 const folder = await mkdtemp(join(tmpdir(), "warm-start-"));
 const config = join(folder, "latchkey.yaml");
 const upstream = createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
 await once(upstream, "listening");
-await putConfig(1);
-
-const serve = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-const child = spawn(process.execPath, [...program, ...serve], { env, stdio: ["ignore", "pipe", "inherit"] });
-const ended = once(child, "exit");
-for await (const line of createInterface({ input: child.stdout })) {
-  const { msg, listen, admin } = JSON.parse(line);
-  if (msg === "ready") {
-    deepStrictEqual([await ask(listen, credential), await ask(listen, "warm_unknown")], [200, 401]);
-    await promisify(execFile)(process.execPath, [...program, "healthcheck", "--admin", admin], { env });
-    // More than is loaded where requests wait, so that the thread for that is among what was compiled.
-    await putConfig(100);
-  }
-  if (msg === "policy reloaded") child.kill("SIGTERM");
-}
-deepStrictEqual(await ended, [0, null]);
+for (const workers of [1, 2]) await serve(workers);
 upstream.close();
 await rm(folder, { recursive: true });
-// Node keeps them to their maker, who is not to own them in the image.
-for (const entry of await readdir(cache, { recursive: true, withFileTypes: true })) {
-  if (entry.isFile()) await chmod(join(entry.parentPath, entry.name), 0o444);
+const parts = (await readdir("dist")).filter((name) => /-[A-Z0-9]{8}\.js$/.test(name));
+const kept = (await readdir(compiled)).map((name) => name.slice(0, name.indexOf(".js") + ".js".length));
+deepStrictEqual(kept.toSorted(), parts.toSorted());
+
+async function serve(workers: number): Promise<void> {
+  await putConfig(1);
+  const addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", String(workers)];
+  const args = [...program, "serve", "--config", config, ...addresses];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { msg, listen, admin } = JSON.parse(line);
+    if (msg === "ready") {
+      deepStrictEqual([await ask(listen, credential), await ask(listen, "warm_unknown")], [200, 401]);
+      await promisify(execFile)(process.execPath, [...program, "healthcheck", "--admin", admin]);
+      // More than is loaded where requests wait, so that the thread for that is among what was compiled.
+      await putConfig(100);
+    }
+    if (msg === "policy reloaded") child.kill("SIGTERM");
+  }
+  deepStrictEqual(await ended, [0, null]);
 }
 
 async function putConfig(keys: number): Promise<void> {

@@ -38,6 +38,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = EXIT.ok;
-await runProgram(process.argv.slice(2), terminal, (code) => {
+// Not awaited: the parts of the built program are functions, in which nothing can be at the top level.
+void runProgram(process.argv.slice(2), terminal, (code) => {
   process.exitCode = code;
 });

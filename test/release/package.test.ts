@@ -16,10 +16,11 @@ const packed = z.object({
 const SIZE_LIMIT_BYTES = 800 * 1024;
 const UNPACKED_LIMIT_BYTES = 3 * 1024 ** 2;
 
-/** All that may be in the package. Chunks of the bundle have names that change with what is in them. */
+/** All that may be in the package. Parts of the program have names that change with what is in them. */
 const EXPECTED = [
   /^dist\/[a-z0-9-]+-[A-Z0-9]{8}\.js$/,
   /^dist\/(main|bcrypt-worker|load-worker|plane-worker)\.js$/,
+  /^dist\/package\.json$/,
   /^dist\/THIRD-PARTY-LICENSES\.txt$/,
   /^dist\/systems\/[a-z-]+\/(latchkey|keys)\.yaml$/,
   /^config\/latchkey(-keys)?\.schema\.json$/,

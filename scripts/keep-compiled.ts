@@ -1,0 +1,43 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import vm from "node:vm";
+import { parentPort } from "node:worker_threads";
+
+// Imported before the built program, it keeps what V8 has compiled of each part for `compiled-start.ts`: when the process
+// ends, and whenever a thread has said something, since a thread that is ended runs nothing more. Node's own module
+// compile cache keeps a module as it was before it ran, without the functions that V8 compiles at their first call.
+const parts = new Map<string, vm.Script>();
+
+class KeptScript extends vm.Script {
+  constructor(source: string, options: { readonly filename: string }) {
+    super(source, options);
+    parts.set(options.filename, this);
+  }
+}
+Object.assign(vm, { Script: KeptScript });
+
+// What has not been called for a while would be thrown away.
+setFlagsFromString("--no-flush-bytecode");
+
+process.on("exit", keep);
+if (parentPort !== null) {
+  const port = parentPort;
+  const { postMessage } = port;
+  const keepFirst = (...message: readonly unknown[]): unknown => {
+    keep();
+    return Reflect.apply(postMessage, port, message);
+  };
+  Object.assign(port, { postMessage: keepFirst });
+}
+
+function keep(): void {
+  // What is kept bears the flags it was made with, and is to fit those of an ordinary start.
+  setFlagsFromString("--flush-bytecode");
+  for (const [file, script] of parts) {
+    const folder = join(dirname(file), "compiled");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `${basename(file)}.${process.version}-${process.arch}`), script.createCachedData());
+  }
+  setFlagsFromString("--no-flush-bytecode");
+}

@@ -1,0 +1,65 @@
+import { spawnSync } from "node:child_process";
+import { cp, readdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createFolder, type Folder, PROGRAM } from "../e2e/harness.ts";
+import { WATCH_PARTS } from "../e2e/watched-parts.ts";
+
+/** Runs a command of a built program; with a config that is not there, `serve` loads all that serves and ends. */
+function run(program: string, args: readonly string[], flags: readonly string[] = []) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--import", WATCH_PARTS, ...flags, program, ...args],
+    {
+      encoding: "utf8",
+    },
+  );
+  return { status, stdout, parts: stderr.split("\n").filter((line) => line.startsWith("part ")) };
+}
+
+const FAILING_SERVE = ["serve", "--config", "nowhere.yaml", "--admin", "off"];
+
+describe("the built program", () => {
+  let folder: Folder;
+  beforeAll(async () => {
+    folder = await createFolder();
+  });
+  afterAll(() => folder.remove());
+  const copyProgram = async (name: string): Promise<string> => {
+    const copy = join(folder.path, name);
+    await cp(dirname(PROGRAM), copy, { recursive: true });
+    return copy;
+  };
+
+  test("starts from what V8 compiled when it was built", () => {
+    const { status, parts } = run(PROGRAM, FAILING_SERVE);
+    expect(status).toBe(1);
+    expect(parts).toEqual(["part cli: from what was compiled", "part serve: from what was compiled"]);
+  });
+
+  test("loads for a command nothing of what serves", () => {
+    expect(run(PROGRAM, ["--version"]).parts).toEqual(["part cli: from what was compiled"]);
+  });
+
+  test("starts as well where that was made with other flags", () => {
+    const { status, stdout, parts } = run(PROGRAM, ["--version"], ["--no-opt"]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+    expect(parts).toEqual(["part cli: what was compiled was rejected"]);
+  });
+
+  test("starts as well where it is cut short", async () => {
+    const copy = await copyProgram("cut");
+    for (const name of await readdir(join(copy, "compiled"))) await writeFile(join(copy, "compiled", name), "no code");
+    const { status, parts } = run(join(copy, "main.js"), ["--version"]);
+    expect(status).toBe(0);
+    expect(parts).toEqual(["part cli: what was compiled was rejected"]);
+  });
+
+  test("starts as well where it is not there", async () => {
+    const copy = await copyProgram("cold");
+    await rm(join(copy, "compiled"), { recursive: true });
+    const { status, parts } = run(join(copy, "main.js"), FAILING_SERVE);
+    expect(status).toBe(1);
+    expect(parts).toEqual(["part cli: compiled anew", "part serve: compiled anew"]);
+  });
+});
