@@ -23,7 +23,7 @@ COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY config/systems ./config/systems
 COPY src ./src
-RUN node scripts/build.ts && mkdir dist/compiled
+RUN node scripts/build.ts && mkdir compiled
 # A bill of materials of what the bundle holds, since a scanner finds no packages in it.
 RUN npm sbom --sbom-format=cyclonedx --sbom-type=application | node scripts/bill.ts > dist/sbom.cdx.json
 
@@ -66,7 +66,7 @@ CMD ["serve"]
 # program that does not start, answer, reload and end fails the build here. For an architecture that the
 # builder can neither run nor emulate: --target cold
 FROM cold AS warm
-COPY --from=build --chown=65532:65532 /build/dist/compiled ./dist/compiled
+COPY --from=build --chown=65532:65532 /build/compiled ./dist/compiled
 COPY scripts/warm-start.ts scripts/keep-compiled.ts ./
 RUN ["node", "warm-start.ts"]
 

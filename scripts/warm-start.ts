@@ -34,7 +34,11 @@ async function serve(workers: number): Promise<void> {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   for await (const line of createInterface({ input: child.stdout })) {
-    const { msg, listen, admin } = JSON.parse(line);
+    const { level, msg, listen, admin } = JSON.parse(line);
+    if (level === "error") {
+      process.stderr.write(`${line}\n`);
+      child.kill("SIGKILL");
+    }
     if (msg === "ready") {
       deepStrictEqual([await ask(listen, credential), await ask(listen, "warm_unknown")], [200, 401]);
       await promisify(execFile)(process.execPath, [...program, "healthcheck", "--admin", admin]);
