@@ -47,10 +47,10 @@ const NO_METADATA: ReadonlyMap<string, string> = new Map();
 
 export function createRecordReader(area: KeyArea): RecordReader {
   const partText = (place: number): string => {
-    const length = area.words[place] ?? 0;
+    const length = area.words[place + 1] ?? 0;
     const end = place + 2 + toWords(length);
     const isWhole = place > 0 && end <= area.words.length;
-    if (!isWhole || checksumOf(area.words, place + 2, end) !== area.words[place + 1]) throw damaged();
+    if (!isWhole || checksumOf(area.words, place + 1, end) !== area.words[place]) throw damaged();
     return textAt(area, place + 2, length);
   };
   const remember = <T>(make: (text: string) => T) => {

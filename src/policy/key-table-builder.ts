@@ -247,8 +247,8 @@ function writePart(area: Growing, text: string): number {
   const place = area.end;
   const length = area.bytes.write(text, (place + 2) * 4, "utf8");
   area.end = place + 2 + toWords(length);
-  area.words[place] = length;
-  area.words[place + 1] = checksumOf(area.words, place + 2, area.end);
+  area.words[place + 1] = length;
+  area.words[place] = checksumOf(area.words, place + 1, area.end);
   return place;
 }
 

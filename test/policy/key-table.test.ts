@@ -198,6 +198,24 @@ describe("a key table that is not as it was written", () => {
     );
   });
 
+  test("is refused, or answers the same keys, whichever bit of the lowest two of a byte differs", () => {
+    const all = [plainKey("one"), { ...plainKey("two"), metadata: new Map([["team", "b"]]) }];
+    const { table } = compileKeys(all, undefined);
+    const bytes = bytesOf(table);
+    for (let place = 0; place < bytes.length; place += 1) {
+      for (const flip of [1, 2]) {
+        bytes[place] = (bytes[place] ?? 0) ^ flip;
+        try {
+          const index = openKeyTable(table, undefined);
+          for (const { id } of all) expect([undefined, ...all].map(plain)).toContainEqual(plain(index.findById(id)));
+        } catch (error) {
+          expect(`${place}: ${error}`).toMatch(/table of keys is/);
+        }
+        bytes[place] = (bytes[place] ?? 0) ^ flip;
+      }
+    }
+  });
+
   test("is refused wherever it ends early", () => {
     const { table } = compileKeys([plainKey("one"), plainKey("two")], undefined);
     for (let length = 0; length < table.byteLength; length += 1) {
