@@ -1,11 +1,11 @@
-import { randomUUID } from "node:crypto";
+import { createRequestIds } from "../../src/app/request-ids.ts";
 import { parseConfiguration } from "../../src/config/load.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { findOrigin, type Peer } from "../../src/proxy/client-address.ts";
 import { createGeneration } from "../../src/proxy/generation.ts";
-import { toLimitHeaders } from "../../src/proxy/limit-headers.ts";
-import { buildRequestHeaders } from "../../src/proxy/request-headers.ts";
-import { buildResponseHeaders } from "../../src/proxy/response-headers.ts";
+import { toLimitFields } from "../../src/proxy/limit-headers.ts";
+import { buildRequestFields } from "../../src/proxy/request-headers.ts";
+import { buildResponseFields } from "../../src/proxy/response-headers.ts";
 import { createAccessLog } from "../../src/telemetry/access-log.ts";
 import type { AccessRecord } from "../../src/telemetry/access-record.ts";
 import { createLog } from "../../src/telemetry/log.ts";
@@ -39,7 +39,8 @@ export function around(): readonly Subject[] {
     if (decision.kind !== "allow") throw new Error(`${decision.kind} instead of allow`);
     return decision;
   });
-  const requestId = randomUUID();
+  const createRequestId = createRequestIds();
+  const requestId = createRequestId();
   const records = permits.map((permit, index) => toRecord(permit.principal?.key.id, index, requestId));
   const log = createLog("info", { write: () => {}, flush: () => {} }, () => NOW);
   const accessLog = createAccessLog(log, () => ({ ...loaded.configuration.settings.log, requests: "all" }));
@@ -52,11 +53,11 @@ export function around(): readonly Subject[] {
       if (fact === undefined || permit === undefined) return undefined;
       const peer: Peer = { address: fact.clientAddress, encrypted: false };
       const origin = findOrigin(peer, fact.rawHeaders, listen.trustedProxies);
-      return buildRequestHeaders(fact.rawHeaders, permit, origin, peer, requestId, generation);
+      return buildRequestFields(fact.rawHeaders, permit, origin, peer, requestId, generation);
     }),
-    subject("response headers, 6 lines", () => buildResponseHeaders(200, ANSWER, ["X-Request-Id", requestId])),
-    subject("limit headers, two limits", (index) => toLimitHeaders(permits[index]?.quotas ?? [], limitHeaders, NOW)),
-    subject("a request id", () => randomUUID()),
+    subject("response headers, 6 lines", () => buildResponseFields(200, ANSWER, { ietf: "", legacy: "", requestId })),
+    subject("limit headers, two limits", (index) => toLimitFields(permits[index]?.quotas ?? [], limitHeaders, NOW)),
+    subject("a request id", createRequestId),
     subject("the access log's line, not written", (index) => record(accessLog.record, records[index])),
     subject("metrics", (index) => record(metrics.record, records[index])),
   ];

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AuthorizerSettings } from "../config/settings.ts";
+import { toFieldLines } from "../http1/fields.ts";
 import { findUrlCredentials } from "../policy/credential.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import { isPrefixedKey } from "../policy/key-format.ts";
@@ -13,7 +14,8 @@ import { findOperation } from "../proxy/manage.ts";
 import { toPeer } from "../proxy/request-facts.ts";
 import { findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial } from "../proxy/respond.ts";
-import { decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "../proxy/turn.ts";
+import { toAddedLines } from "../proxy/response-headers.ts";
+import { decideTurn, denyAfter, findAssertion, record, type Turn, toResponseAdditions } from "../proxy/turn.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { findAbsent, toAllowedAnswer, toDeniedAnswer, toRemovals } from "./authorizer-answer.ts";
 import { type Described, describeRequest, isCall } from "./described-request.ts";
@@ -174,13 +176,13 @@ function findLateProblem(turn: DescribedTurn, permit: Allowed): Denial | undefin
 
 function allow(turn: DescribedTurn, permit: Allowed): void {
   const { generation } = turn;
-  const identity = permit.principal === undefined ? [] : generation.identityHeaders(permit.principal);
+  const identity = permit.principal === undefined ? [] : generation.identity(permit.principal).lines;
   const assertion = findAssertion(turn, permit);
   if (assertion instanceof Promise) {
     assertion
-      .then((lines) => admit(turn, permit, [...identity, ...lines]))
+      .then((field) => admit(turn, permit, [...identity, ...toFieldLines(field)]))
       .catch((error: unknown) => failClosed(turn, error));
-  } else admit(turn, permit, [...identity, ...assertion]);
+  } else admit(turn, permit, [...identity, ...toFieldLines(assertion)]);
 }
 
 function admit(turn: DescribedTurn, permit: Allowed, identity: readonly string[]): void {
@@ -190,7 +192,8 @@ function admit(turn: DescribedTurn, permit: Allowed, identity: readonly string[]
     described.contract === "envoy"
       ? toRemovals(absent, request.rawHeaders, permit.route.allowMethodOverride, generation)
       : absent.flatMap((name) => [name, ""]);
-  const answer = toAllowedAnswer([...identity, ...removals, ...toResponseHeaders(turn, permit)]);
+  const added = toAddedLines(toResponseAdditions(turn, permit));
+  const answer = toAllowedAnswer([...identity, ...removals, ...added]);
   send(turn, permit, answer, answer.status);
 }
 

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Configuration } from "../config/settings.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
 import type { ShadowBuckets } from "../policy/shadow.ts";
@@ -10,6 +9,7 @@ import { createAccessLog } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
+import { createRequestIds } from "./request-ids.ts";
 import { createShadowComparer, type ShadowComparer } from "./shadow-comparer.ts";
 
 /** What one thread answers requests with, whoever listens for them. */
@@ -111,7 +111,7 @@ function createGateway(
     },
     shadow: shadow.current,
     isDraining: () => inForce.draining,
-    createRequestId: randomUUID,
+    createRequestId: createRequestIds(),
   };
 }
 

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Configuration, KeyOperation } from "../config/settings.ts";
+import { toFieldLines } from "../http1/fields.ts";
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { type CredentialLocation, findUrlCredentials } from "../policy/credential.ts";
 import { decide } from "../policy/decide.ts";
@@ -12,10 +13,10 @@ import { findOrigin, type Peer } from "../proxy/client-address.ts";
 import { toForwardTarget } from "../proxy/forward-target.ts";
 import type { Settled } from "../proxy/gateway.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
-import { toLimitHeaders } from "../proxy/limit-headers.ts";
+import { toLimitFields } from "../proxy/limit-headers.ts";
 import { findOperation } from "../proxy/manage.ts";
 import { findRequestProblem } from "../proxy/request-facts.ts";
-import { buildRequestHeaders, findRequestId } from "../proxy/request-headers.ts";
+import { buildRequestFields, findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial } from "../proxy/respond.ts";
 import { CHECK_OF, type Check, type CheckResult } from "./checks.ts";
 import { traceChecks } from "./explain-checks.ts";
@@ -105,16 +106,14 @@ export async function explainRequest(
   const decided = await decideRepeatedly(facts, policy, configuration.settings.listen.maxHeaders, question, verify);
   const requestId = findRequestId(rawHeaders, policy.keyFormats) ?? EXAMPLE_REQUEST_ID;
   const built =
-    decided.kind === "allow"
-      ? buildRequestHeaders(rawHeaders, decided, origin, peer, requestId, generation)
-      : undefined;
+    decided.kind === "allow" ? buildRequestFields(rawHeaders, decided, origin, peer, requestId, generation) : undefined;
   const late =
     built?.kind === "invalid" ? deny("request_invalid", { ...contextOf(decided), detail: built.problem }) : undefined;
   const decision = late ?? decided;
   const refusedBy = decision.kind === "allow" ? undefined : refusingCheck(decision, late !== undefined);
   const outcome: Outcome =
     decision.kind === "allow" && built?.kind === "built"
-      ? toAllowed(question, decision, built.headers, requestId, generation)
+      ? toAllowed(question, decision, toFieldLines(built.fields), requestId, generation)
       : toRefused(decision, requestId, generation, question.atMs);
   return {
     kind: "explained",
@@ -231,13 +230,14 @@ function toForwarded(
     assertion === undefined || permit.principal === undefined
       ? []
       : [assertion.header, "(a JWT, signed when it is sent)"];
+  const { ietf, legacy } = toLimitFields(permit.quotas, settings.limitHeaders, question.atMs);
   return {
     kind: "forwarded",
     method: question.method,
     target: withholdKeys(toForwardTarget(question.target, permit.route, policy), policy),
     headers: [...withholdCredentials(headers, generation), ...signed],
     responseHeaders: [
-      ...toLimitHeaders(permit.quotas, settings.limitHeaders, question.atMs),
+      ...toFieldLines(ietf + legacy),
       ...(requestId === EXAMPLE_REQUEST_ID ? NO_REQUEST_ID : ["X-Request-Id", requestId]),
     ],
   };

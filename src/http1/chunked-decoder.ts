@@ -129,7 +129,7 @@ export class ChunkedDecoder {
       return to;
     }
     if (end > this.#maxTrailerBytes) return "trailers beyond all bounds";
-    const lines = parseFieldLines(this.#trailer, 0, end);
+    const lines = parseFieldLines(this.#trailer.slice(0, end), 0);
     if (typeof lines === "string") return lines;
     if (lines.some((name, index) => index % 2 === 0 && FRAMING.has(name.toLowerCase()))) return "framing in a trailer";
     this.#trailers = lines;

@@ -1,5 +1,5 @@
 import { METHODS } from "node:http";
-import { type FieldLines, lowerFieldName, parseFieldLines } from "./fields.ts";
+import { type FieldLines, parseFieldLines, toFieldName } from "./fields.ts";
 import { type BodyFraming, CHUNKED, isChunkedAlone, NO_BODY, parseContentLength } from "./framing.ts";
 
 /** The head of a request, taken apart and nothing more: what it means is decided elsewhere. */
@@ -26,7 +26,7 @@ export type ParsedRequestHead =
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 // RFC 9112 §3: three parts with one blank between. A target holds no blank and no control byte; bytes beyond
 // ASCII pass here, to be refused as a target with a valid key's answers, not as a broken message.
-const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(\d\.\d)$/;
+const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e\x80-\xff]+ HTTP\/\d\.\d\r\n/;
 
 // A tab after it is legal, and where it stops others from seeing the coding they frame the body otherwise.
 const PLAIN_CODING = /\r\ntransfer-encoding:[ \t]*chunked *\r\n/i;
@@ -37,12 +37,14 @@ const PLAIN_CODING = /\r\ntransfer-encoding:[ \t]*chunked *\r\n/i;
  * coding in HTTP/1.0 make it malformed, and the connection must end.
  */
 export function parseRequestHead(text: string): ParsedRequestHead {
-  const lineEnd = text.indexOf("\r\n");
-  const [, method = "", target = "", version] = REQUEST_LINE.exec(text.slice(0, lineEnd)) ?? [];
-  if (version === undefined) return malformed("the request line is not METHOD target HTTP/1.1");
+  if (!REQUEST_LINE.test(text)) return malformed("the request line is not METHOD target HTTP/1.1");
+  const [methodEnd, lineEnd] = [text.indexOf(" "), text.indexOf("\r")];
+  const method = text.slice(0, methodEnd);
+  const target = text.slice(methodEnd + 1, lineEnd - " HTTP/1.1".length);
+  const version = text.slice(lineEnd - "1.1".length, lineEnd);
   if (version !== "1.1" && version !== "1.0") return malformed(`HTTP/${version} is not spoken here`);
   if (!KNOWN_METHODS.has(method)) return malformed("the method is not known");
-  const rawHeaders = parseFieldLines(text, lineEnd + 2, text.length);
+  const rawHeaders = parseFieldLines(text, lineEnd + 2);
   if (typeof rawHeaders === "string") return malformed(rawHeaders);
   const read = readFields(method, target, version, rawHeaders);
   if (read.kind === "head" && read.head.framing.kind === "chunked" && !PLAIN_CODING.test(text)) {
@@ -58,9 +60,8 @@ function readFields(method: string, target: string, version: "1.0" | "1.1", rawH
   let expectsContinue = false;
   let upgrade: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? "";
     const value = rawHeaders[index + 1] ?? "";
-    switch (lowerFieldName(name)) {
+    switch (toFieldName(rawHeaders[index] ?? "").kind) {
       case "host":
         hasHost = true;
         break;
@@ -94,12 +95,19 @@ function readFields(method: string, target: string, version: "1.0" | "1.1", rawH
   // RFC 9112 §3.2: a request of HTTP/1.1 without one is refused.
   if (!hasHost && version === "1.1") return malformed("a request without a Host line");
   const options = readOptions(connection);
-  const head = {
-    ...{ method, target, version, rawHeaders, framing, expectsContinue },
-    persistent: !options.includes("close") && (version === "1.1" || options.includes("keep-alive")),
-    upgrade: options.includes("upgrade") ? upgrade : undefined,
+  return {
+    kind: "head",
+    head: {
+      method,
+      target,
+      version,
+      rawHeaders,
+      framing,
+      persistent: !options.includes("close") && (version === "1.1" || options.includes("keep-alive")),
+      expectsContinue,
+      upgrade: options.includes("upgrade") ? upgrade : undefined,
+    },
   };
-  return { kind: "head", head };
 }
 
 const NO_OPTIONS: readonly string[] = [];

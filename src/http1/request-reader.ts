@@ -3,7 +3,7 @@ import { parseRequestHead, type RequestHead } from "./request-head.ts";
 export type ReadRequestHead =
   /** The head goes on in what has not come yet. */
   | { readonly kind: "partial" }
-  /** `next`: where in the chunk what follows the head begins. */
+  /** `next`: where in the buffer what follows the head begins. */
   | { readonly kind: "head"; readonly head: RequestHead; readonly next: number }
   | { readonly kind: "malformed"; readonly problem: string }
   | { readonly kind: "too-large" };
@@ -31,9 +31,10 @@ export class RequestHeadReader {
     return this.#partial !== "";
   }
 
-  read(chunk: Buffer, maxHeaderBytes: number): ReadRequestHead {
+  /** Reads from one place to another. Nothing of the buffer is kept. */
+  read(buffer: Buffer, from: number, to: number, maxHeaderBytes: number): ReadRequestHead {
     const before = this.#partial.length;
-    let text = chunk.toString("latin1");
+    let text = buffer.toString("latin1", from, to);
     if (before > 0) text = this.#partial + text;
     let skipped = 0;
     while (text.startsWith("\r\n", skipped)) skipped += 2;
@@ -52,7 +53,8 @@ export class RequestHeadReader {
     this.#partial = "";
     this.#emptyLines = 0;
     const parsed = parseRequestHead(text.slice(0, end + 2));
-    return parsed.kind === "malformed" ? parsed : { ...parsed, next: end + 4 + skipped - before };
+    if (parsed.kind === "malformed") return parsed;
+    return { kind: "head", head: parsed.head, next: from + end + 4 + skipped - before };
   }
 }
 

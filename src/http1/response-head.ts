@@ -1,4 +1,4 @@
-import { type FieldLines, isFieldValue, lowerFieldName, parseFieldLines } from "./fields.ts";
+import { type FieldLines, parseFieldLines, toFieldName } from "./fields.ts";
 import { type BodyFraming, isChunkedAlone, parseContentLength } from "./framing.ts";
 
 /** The head of a response, taken apart, with what it says of its body and of its connection. */
@@ -18,24 +18,27 @@ export type ParsedResponseHead =
   | { readonly kind: "head"; readonly head: ResponseHead }
   | { readonly kind: "malformed"; readonly problem: string };
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
+const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+const MINOR_AT = "HTTP/1.".length;
+const STATUS_AT = "HTTP/1.1 ".length;
+const REASON_AT = "HTTP/1.1 200 ".length;
 
 const CLOSE = { kind: "close" } as const;
 
 /** Parses a response head: latin1 text up to and with the CRLF of its last line, without the empty line. */
 export function parseResponseHead(text: string): ParsedResponseHead {
-  const lineEnd = text.indexOf("\r\n");
-  const [, minor, status, reason = ""] = STATUS_LINE.exec(text.slice(0, lineEnd)) ?? [];
-  if (status === undefined || !isFieldValue(reason)) return malformed("the status line is not HTTP/1.1 200 reason");
-  const lines = parseFieldLines(text, lineEnd + 2, text.length);
+  if (!STATUS_LINE.test(text)) return malformed("the status line is not HTTP/1.1 200 reason");
+  const lineEnd = text.indexOf("\r");
+  const isLatest = text.charAt(MINOR_AT) === "1";
+  const lines = parseFieldLines(text, lineEnd + 2);
   if (typeof lines === "string") return malformed(lines);
-  const framing = readFraming(lines, minor === "1");
+  const framing = readFraming(lines, isLatest);
   if (typeof framing === "string") return malformed(framing);
-  let persistent = minor === "1";
+  let persistent = isLatest;
   let keepAliveSeconds: number | undefined;
   for (let index = 0; index < lines.length; index += 2) {
     const value = lines[index + 1] ?? "";
-    switch (lowerFieldName(lines[index] ?? "")) {
+    switch (toFieldName(lines[index] ?? "").kind) {
       case "connection":
         // In doubt it is not used again, which costs a handshake and no more.
         persistent &&= !value.toLowerCase().includes("close");
@@ -47,7 +50,14 @@ export function parseResponseHead(text: string): ParsedResponseHead {
   }
   return {
     kind: "head",
-    head: { status: Number(status), reason, lines, framing, persistent, keepAliveSeconds },
+    head: {
+      status: Number(text.slice(STATUS_AT, STATUS_AT + 3)),
+      reason: text.slice(REASON_AT, lineEnd),
+      lines,
+      framing,
+      persistent,
+      keepAliveSeconds,
+    },
   };
 }
 
@@ -59,7 +69,7 @@ export function readFraming(lines: FieldLines, knowsChunks: boolean): ResponseHe
   let framing: ResponseHead["framing"] = CLOSE;
   for (let index = 0; index < lines.length; index += 2) {
     const value = lines[index + 1] ?? "";
-    switch (lowerFieldName(lines[index] ?? "")) {
+    switch (toFieldName(lines[index] ?? "").kind) {
       case "content-length": {
         const bytes = parseContentLength(value);
         if (bytes === undefined || framing.kind !== "close") return "the Content-Length is not one number";

@@ -144,7 +144,7 @@ export class ResponseReader {
   #takeBody(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
     const body = this.#body;
     if (body === undefined) return "no body to read";
-    const end = body.read(buffer, from, to, (...range) => sink.answerData(...range));
+    const end = body.read(buffer, from, to, (data, start, stop) => sink.answerData(data, start, stop));
     if (body.isDone) this.#state = "done";
     return end;
   }

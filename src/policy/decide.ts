@@ -1,6 +1,6 @@
 import type { Demand, Limit, Taken } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
-import { type Allowed, type Decision, type Denial, type DenialReason, deny } from "./decision.ts";
+import { type Allowed, type Decision, type Denial, type DenialContext, type DenialReason, deny } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
 import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
@@ -33,11 +33,7 @@ export function decide(
   const { route } = routed;
   if (route?.access.kind === "public") return admitPublic(facts, route, state, nowMs);
 
-  const looksLikeKey = (text: string) => isPrefixedKey(text, policy.keyFormats);
-  if (
-    policy.credentials.inUrl === "reject" &&
-    findUrlCredentials(target.query, policy.credentials, looksLikeKey).size > 0
-  ) {
+  if (policy.credentials.inUrl === "reject" && hasUrlCredential(target.query, policy)) {
     return deny("credential_in_url", { route });
   }
   const presented = readCredential(facts.rawHeaders, policy.credentials);
@@ -68,25 +64,42 @@ export function decide(
 /** The checks that are left once the full credential was verified: `decide` ends with them. */
 export function decideVerified(
   facts: RequestFacts,
-  { route, target, segments: path, detail }: Routed,
+  routed: Routed,
   principal: Principal,
   policy: Policy,
   state: PolicyState,
   nowMs: number,
 ): Allowed | Denial {
+  const { route } = routed;
   const { key } = principal;
-  const known = { route, principal, target, segments: principal.segments };
   const statusProblem = findStatusProblem(key, nowMs);
-  if (statusProblem !== undefined) return deny(statusProblem, known);
-  if (route === undefined) return deny("route_unknown", { ...known, detail });
+  if (statusProblem !== undefined) return denyVerified(statusProblem, routed, principal);
+  if (route === undefined) return denyVerified("route_unknown", routed, principal, { detail: routed.detail });
 
-  const missing = findMissingScopes(route, key, facts.method, path, policy);
-  if (missing !== undefined) return deny("scope_insufficient", { ...known, ...missing });
-  if (key.readOnly && !READ_METHODS.has(facts.method)) return deny("key_read_only", known);
-  if (!admits(key.networks, facts) || !admits(route.networks, facts)) return deny("address_denied", known);
+  const missing = findMissingScopes(route, key, facts.method, routed.segments, policy);
+  if (missing !== undefined) return denyVerified("scope_insufficient", routed, principal, missing);
+  if (key.readOnly && !READ_METHODS.has(facts.method)) return denyVerified("key_read_only", routed, principal);
+  if (!admits(key.networks, facts) || !admits(route.networks, facts)) {
+    return denyVerified("address_denied", routed, principal);
+  }
 
   const taken = takeFrom(state, demandOf(route, key.id, key.limits), nowMs);
-  return conclude(taken, route, principal, target);
+  return conclude(taken, route, principal, routed.target);
+}
+
+/** A refusal of who holds the full credential, with all that is known of the request. */
+function denyVerified(
+  reason: DenialReason,
+  { route, target }: Routed,
+  principal: Principal,
+  more: Partial<DenialContext> = {},
+): Denial {
+  return deny(reason, { route, principal, target, segments: principal.segments, ...more });
+}
+
+function hasUrlCredential(query: string | undefined, { credentials, keyFormats }: Policy): boolean {
+  if (query === undefined) return false;
+  return findUrlCredentials(query, credentials, (text) => isPrefixedKey(text, keyFormats)).size > 0;
 }
 
 // RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
@@ -119,10 +132,9 @@ function conclude(
   principal: Principal | undefined,
   target: JudgedTarget | undefined,
 ): Allowed | Denial {
+  if (taken.kind === "taken") return { kind: "allow", route, principal, target, quotas: taken.quotas };
   const known = { route, principal, target, segments: principal?.segments ?? NO_SEGMENTS };
   switch (taken.kind) {
-    case "taken":
-      return { kind: "allow", route, principal, target, quotas: taken.quotas };
     case "denied":
       return deny("rate_limited", {
         ...known,

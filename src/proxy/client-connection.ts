@@ -8,6 +8,8 @@ import type { Peer } from "./client-address.ts";
 import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
 import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
+import { readSocket, type SocketReads } from "./socket-reads.ts";
+import { copyPart, Unread } from "./unread.ts";
 import { isUpgrade, type UpgradeRequest } from "./upgrade.ts";
 
 /** What a connection asks of the listener it belongs to. */
@@ -44,7 +46,6 @@ const MAX_DISCARDED_BYTES = 1024 * 1024;
 const CLOSING_MS = 2_000;
 // For the last of an answer to leave to a client that reads slowly: a few hundred kilobytes at most.
 const LEAVING_MS = 60_000;
-const NOTHING = Buffer.alloc(0);
 
 /** One client connection: reads its requests one after the other and gives each to the host. */
 export class ClientConnection implements ExchangeConnection, Entry {
@@ -55,7 +56,8 @@ export class ClientConnection implements ExchangeConnection, Entry {
   readonly keepAliveLines: () => string;
   readonly #host: ConnectionHost;
   #state: State = "head";
-  #unread: Buffer | undefined;
+  readonly #unread = new Unread();
+  readonly #reads: SocketReads;
   readonly #heads = new RequestHeadReader();
   #exchange: HttpExchange | undefined;
   #sink: BodySink | undefined;
@@ -78,7 +80,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.keepAliveLines = host.keepAliveLines;
     this.#deadlineMs = host.elapsed() + host.settings().headersTimeoutMs;
     socket.setNoDelay(true);
-    socket.on("data", this.#onData);
+    this.#reads = readSocket(socket, this.#onRead);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
     socket.on("close", this.#onClose);
@@ -88,7 +90,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
 
   /** Whether it waits for a request of which nothing has come, and everything that was answered has left. */
   get isIdle(): boolean {
-    return this.#isBetween() && this.#unread === undefined && this.socket.writableLength === 0;
+    return this.#isBetween() && this.#unread.length === 0 && this.socket.writableLength === 0;
   }
 
   #isBetween(): boolean {
@@ -136,13 +138,14 @@ export class ClientConnection implements ExchangeConnection, Entry {
     return exchange?.isBegun === true && !exchange.isOver;
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onRead = (buffer: Buffer, length: number): void => {
     if (this.#state === "closing") {
-      this.#discard(chunk.length);
+      this.#discard(length);
       return;
     }
-    this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk]);
+    this.#unread.add(buffer, length);
     this.#work();
+    this.#unread.keep();
   };
 
   /** Takes up what has come as far as it can be; answers given meanwhile come back here and find it at work. */
@@ -150,28 +153,27 @@ export class ClientConnection implements ExchangeConnection, Entry {
     if (this.#working) return;
     this.#working = true;
     try {
-      while (this.#unread !== undefined && this.#step(this.#unread));
+      while (this.#unread.length > 0 && this.#step());
     } catch {
       // Whatever broke, and was not answered for: nothing more is read from this client.
       this.socket.destroy();
     } finally {
       this.#working = false;
     }
-    const waiting = this.#unread !== undefined && this.#unread.length > MAX_UNREAD_BYTES;
-    if ((waiting || this.#bodyPaused) && !this.socket.isPaused()) this.socket.pause();
+    if ((this.#unread.length > MAX_UNREAD_BYTES || this.#bodyPaused) && !this.socket.isPaused()) this.socket.pause();
   }
 
   /** Whether anything was taken up. */
-  #step(unread: Buffer): boolean {
+  #step(): boolean {
     switch (this.#state) {
       case "head":
         // Answers that are not read may not pile up.
-        return !this.socket.writableNeedDrain && this.#takeHead(unread);
+        return !this.socket.writableNeedDrain && this.#takeHead();
       case "body":
-        return this.#takeBody(unread);
+        return this.#takeBody();
       case "closing":
-        this.#unread = undefined;
-        this.#discard(unread.length);
+        this.#discard(this.#unread.length);
+        this.#unread.clear();
         return false;
       case "answer":
         return false;
@@ -180,20 +182,21 @@ export class ClientConnection implements ExchangeConnection, Entry {
     }
   }
 
-  #takeHead(chunk: Buffer): boolean {
+  #takeHead(): boolean {
     if (this.#heads.isEmpty) this.#beginHead();
     const { maxHeaderBytes } = this.#host.settings();
-    const read = this.#heads.read(chunk, maxHeaderBytes);
-    this.#unread = undefined;
+    const { buffer, from, to } = this.#unread;
+    const read = this.#heads.read(buffer, from, to, maxHeaderBytes);
     switch (read.kind) {
       case "partial":
+        this.#unread.clear();
         return false;
       case "malformed":
         return this.#refuse("request_invalid", read.problem);
       case "too-large":
         return this.#refuse("headers_too_large", `a head of more than ${maxHeaderBytes} bytes`);
       case "head":
-        if (read.next < chunk.length) this.#unread = chunk.subarray(read.next);
+        this.#unread.advance(read.next);
         this.#begin(read.head);
         return true;
       default:
@@ -214,22 +217,24 @@ export class ClientConnection implements ExchangeConnection, Entry {
       this.#handOver(head);
       return;
     }
-    this.#body = new BodyReader(head.framing, this.#host.settings().maxHeaderBytes);
+    const { framing } = head;
+    const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.bytes > 0);
+    this.#body = hasBody ? new BodyReader(framing, this.#host.settings().maxHeaderBytes) : undefined;
     this.#sink = undefined;
     this.#bodyBytes = 0;
     this.#bodyPaused = false;
     this.#deadlineMs = Number.POSITIVE_INFINITY;
-    if (this.#body.isDone) this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
-    this.#state = this.#body.isDone ? "answer" : "body";
+    if (!hasBody) this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
+    this.#state = hasBody ? "body" : "answer";
     this.#exchange = new HttpExchange(this, head);
     this.#host.request(this.#exchange);
   }
 
   #handOver(head: RequestHead): void {
-    const rest = this.#unread ?? NOTHING;
-    this.#unread = undefined;
+    const left = this.#unread.take();
+    const rest = copyPart(left, left.from, left.to);
     this.#state = "closing";
-    this.socket.off("data", this.#onData);
+    this.#reads.release();
     this.socket.off("end", this.#onEnd);
     this.socket.off("drain", this.#onDrain);
     this.socket.off("close", this.#onClose);
@@ -239,21 +244,19 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#host.upgrade({ head, peer: this.peer, socket: this.socket, rest });
   }
 
-  #takeBody(chunk: Buffer): boolean {
+  #takeBody(): boolean {
     const body = this.#body;
     if (body === undefined || this.#sink === undefined || this.#bodyPaused) return false;
-    this.#unread = undefined;
     this.#awaitBody();
-    const end = body.read(chunk, 0, chunk.length, (buffer, from, to) => {
-      this.#give(from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to));
-    });
+    const part = this.#unread.take();
+    const end = body.read(part.buffer, part.from, part.to, (_, from, to) => this.#give(copyPart(part, from, to)));
     // It may have failed by what it gave, or its client be gone.
     if (this.#body !== body || this.#state !== "body") return true;
     if (typeof end === "string") {
       this.#failBody("request_invalid", end);
       return true;
     }
-    if (end < chunk.length) this.#unread = chunk.subarray(end);
+    if (end < part.to) this.#unread.putBack(part, end);
     if (body.isDone) this.#endBody();
     return true;
   }
@@ -286,7 +289,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     const sink = this.#sink;
     const exchange = this.#exchange;
     this.#sink = undefined;
-    this.#unread = undefined;
+    this.#unread.clear();
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
     exchange?.endConnection();
@@ -298,7 +301,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
 
   /** Answers what is no request and ends the connection; what followed it is never read. Always false. */
   #refuse(reason: DenialReason, detail: string): false {
-    this.#unread = undefined;
+    this.#unread.clear();
     try {
       this.socket.write(this.#host.refusal(reason, detail, this.peer), "latin1");
       this.#close();
@@ -330,13 +333,13 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#deadlineMs = nowMs + this.#host.settings().idleTimeoutMs;
     this.#leavingUntilMs = nowMs + LEAVING_MS;
     if (this.socket.isPaused()) this.socket.resume();
-    if (this.#unread !== undefined) this.#work();
+    if (this.#unread.length > 0) this.#work();
   }
 
   #close(): void {
     this.#state = "closing";
     this.#exchange = undefined;
-    this.#unread = undefined;
+    this.#unread.clear();
     this.#bodyBytes = 0;
     const nowMs = this.#host.elapsed();
     this.#deadlineMs = nowMs + CLOSING_MS;
@@ -351,8 +354,8 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#awaitBody();
     this.#maxBodyBytes = maxBytes ?? Number.POSITIVE_INFINITY;
     // From within `#work` its loop goes on with the body by itself.
-    if (this.#unread !== undefined) this.#work();
-    if (this.#unread === undefined && this.socket.isPaused()) this.socket.resume();
+    if (this.#unread.length > 0) this.#work();
+    if (this.#unread.length === 0 && this.socket.isPaused()) this.socket.resume();
   }
 
   pauseBody(exchange: HttpExchange): void {
@@ -366,7 +369,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     if (this.#exchange !== exchange || !this.#bodyPaused) return;
     this.#bodyPaused = false;
     this.#awaitBody();
-    if (this.#unread !== undefined) this.#work();
+    if (this.#unread.length > 0) this.#work();
     if (!this.#bodyPaused && this.socket.isPaused()) this.socket.resume();
   }
 
@@ -391,7 +394,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     } catch {
       this.socket.destroy();
     }
-    if (this.#exchange !== undefined || this.#unread === undefined) return;
+    if (this.#exchange !== undefined || this.#unread.length === 0) return;
     if (this.socket.isPaused()) this.socket.resume();
     this.#work();
   };
@@ -406,7 +409,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#sink = undefined;
-    this.#unread = undefined;
+    this.#unread.clear();
     this.#state = "closing";
     this.#host.closed(this);
     try {

@@ -1,4 +1,4 @@
-import type { FieldLines } from "../http1/fields.ts";
+import type { FieldLines, FieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { DenialReason } from "../policy/decision.ts";
 import type { Peer } from "./client-address.ts";
@@ -23,6 +23,17 @@ export interface ClientWatcher {
   readonly clientDrained: () => void;
 }
 
+/** The head of an answer, but for what the connection adds to it. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: FieldText;
+  /** Without one the connection adds it. */
+  readonly hasDate: boolean;
+  /** Without one the connection frames the body. */
+  readonly hasLength: boolean;
+}
+
 /** One request and the way to answer it: all that the data plane knows of the client's connection. */
 export interface ClientExchange {
   readonly head: RequestHead;
@@ -38,8 +49,8 @@ export interface ClientExchange {
   readonly answer: (status: number, reason: string, lines: readonly string[], body: string) => void;
   /** An interim answer (RFC 9110 §15.2); nothing to a client of HTTP/1.0, which knows none. */
   readonly inform: (status: number, reason: string, lines: readonly string[]) => void;
-  /** The head of an answer whose body follows. Without a length the listener frames it. */
-  readonly begin: (status: number, reason: string, lines: readonly string[], hasLength: boolean) => void;
+  /** The head of an answer whose body follows. */
+  readonly begin: (head: AnswerHead) => void;
   /** A range of a buffer that is only valid during the call. */
   readonly write: (buffer: Buffer, from: number, to: number) => void;
   readonly end: (trailers: FieldLines) => void;

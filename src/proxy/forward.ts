@@ -1,7 +1,8 @@
+import type { FieldText } from "../http1/fields.ts";
 import type { BodyFraming } from "../http1/framing.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
 import type { ClientExchange } from "./client-exchange.ts";
-import type { HeaderList } from "./request-headers.ts";
+import type { ResponseAdditions } from "./response-headers.ts";
 
 /** One allowed request on its way to the upstream. Without the permit there is no exchange to forward. */
 export interface Exchange {
@@ -9,11 +10,13 @@ export interface Exchange {
   readonly client: ClientExchange;
   readonly method: string;
   readonly target: string;
-  readonly headers: HeaderList;
+  /** The request's field lines but for its framing. */
+  readonly fields: FieldText;
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
-  /** Lines added to the upstream's response. */
-  readonly responseHeaders: readonly string[];
+  readonly additions: ResponseAdditions;
+  /** Called once, when it has ended. */
+  readonly done: (outcome: Outcome) => void;
 }
 
 /** How an exchange ended. Only after `failed` is the response still unanswered. */
@@ -37,7 +40,7 @@ export type ForwardFailure = Extract<
 
 /** Sends allowed requests upstream. */
 export interface Forwarder {
-  readonly forward: (exchange: Exchange, done: (outcome: Outcome) => void) => void;
+  readonly forward: (exchange: Exchange) => void;
   /** Lets what is under way finish, then closes the connections. */
   readonly close: () => Promise<void>;
   /** Ends everything now. */

@@ -7,7 +7,7 @@ import { createIdentityWriter, type IdentityWriter } from "./identity.ts";
 export interface Generation {
   readonly configuration: Configuration;
   readonly headerRules: HeaderRules;
-  readonly identityHeaders: IdentityWriter;
+  readonly identity: IdentityWriter;
   readonly assertions: AssertionSigner | undefined;
 }
 
@@ -16,7 +16,7 @@ export function createGeneration(configuration: Configuration): Generation {
   return {
     configuration,
     headerRules: compileHeaderRules(configuration),
-    identityHeaders: createIdentityWriter(identity),
+    identity: createIdentityWriter(identity),
     assertions: identity.assertion === undefined ? undefined : createAssertionSigner(identity.assertion),
   };
 }

@@ -1,17 +1,18 @@
+import type { FieldText } from "../http1/fields.ts";
 import type { BodyFraming } from "../http1/framing.ts";
 import type { Allowed, Denial } from "../policy/decision.ts";
-import type { Key } from "../policy/key.ts";
 import { denyBroken } from "./authorize.ts";
 import type { ClientExchange } from "./client-exchange.ts";
-import type { Outcome } from "./forward.ts";
+import type { Exchange, Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
-import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
+import { buildRequestFields } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
+import type { ResponseAdditions } from "./response-headers.ts";
 import { NOT_LISTED } from "./roster.ts";
-import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
+import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseAdditions } from "./turn.ts";
 
 /** A turn that is answered over HTTP. */
 interface HttpTurn extends Turn {
@@ -22,7 +23,8 @@ interface HttpTurn extends Turn {
 export function handle(client: ClientExchange, gateway: Gateway): void {
   let turn: HttpTurn;
   try {
-    turn = { ...beginTurn(client.head, client.peer, gateway), client };
+    const { generation, arrival, requestId, startedMs } = beginTurn(client.head, client.peer, gateway);
+    turn = { gateway, generation, arrival, requestId, startedMs, client };
   } catch {
     respondBare(client);
     return;
@@ -80,12 +82,12 @@ function answer(turn: HttpTurn, permit: Allowed): void {
     void operate(turn, permit, operation);
     return;
   }
-  const built = buildRequestHeaders(facts.rawHeaders, permit, origin, peer, turn.requestId, turn.generation);
+  const built = buildRequestFields(facts.rawHeaders, permit, origin, peer, turn.requestId, turn.generation);
   if (built.kind === "invalid") {
     refuse(turn, denyAfter(permit, "request_invalid", built.problem));
     return;
   }
-  const { headers } = built;
+  const { fields } = built;
   const { framing } = turn.client.head;
   const { maxBodyBytes } = settings.listen;
   if (framing.kind === "length" && maxBodyBytes !== undefined && framing.bytes > maxBodyBytes) {
@@ -97,12 +99,9 @@ function answer(turn: HttpTurn, permit: Allowed): void {
   if (assertion instanceof Promise) {
     // Without its assertion the request does not leave.
     assertion
-      .then((lines) => forward(turn, permit, target, [...headers, ...lines], framing))
+      .then((field) => forward(turn, permit, target, fields + field))
       .catch((error: unknown) => failClosed(turn, error));
-  } else {
-    if (assertion.length > 0) headers.push(...assertion);
-    forward(turn, permit, target, headers, framing);
-  }
+  } else forward(turn, permit, target, fields + assertion);
 }
 
 async function operate(turn: HttpTurn, permit: Allowed, { operation, id, caller }: Operation): Promise<void> {
@@ -114,64 +113,85 @@ async function operate(turn: HttpTurn, permit: Allowed, { operation, id, caller 
       return;
     }
     if (gateway.isDraining()) client.endConnection();
-    respondDone(result.body, toResponseHeaders(turn, permit), client);
+    respondDone(result.body, toResponseAdditions(turn, permit), client);
     record(turn, permit, 200, "complete", `${operation} ${id}`);
   } catch (error) {
     failClosed(turn, error);
   }
 }
 
-function forward(turn: HttpTurn, permit: Allowed, target: string, headers: HeaderList, framing: BodyFraming): void {
-  const { gateway, generation, client } = turn;
+function forward(turn: HttpTurn, permit: Allowed, target: string, fields: FieldText): void {
+  const { gateway, client } = turn;
   if (client.isOver) {
     finish(turn, permit, { kind: "aborted" });
     return;
   }
   if (gateway.isDraining()) client.endConnection();
-  const exchange = {
-    permit,
-    client,
-    method: turn.arrival.facts.method,
-    target,
-    headers,
-    framing,
-    maxBodyBytes: generation.configuration.settings.listen.maxBodyBytes,
-    responseHeaders: toResponseHeaders(turn, permit),
-  };
-  const open = permit.principal === undefined ? undefined : watch(turn, permit.principal.key);
-  const release = (): void => {
-    if (open !== undefined) gateway.openExchanges.remove(open);
-  };
-  try {
-    gateway.forwarder().forward(exchange, (outcome) => {
-      try {
-        release();
-        finish(turn, permit, open?.ended === true ? { kind: "ended" } : outcome);
-      } catch (error) {
-        failClosed(turn, error);
-      }
-    });
-  } catch (error) {
-    release();
-    throw error;
-  }
+  new Forwarding(turn, permit, target, fields).begin();
 }
 
-/** Registers an exchange, so that it ends when its key may no longer be used. */
-function watch({ gateway, client, startedMs }: HttpTurn, key: Key): OpenExchange & { readonly ended: boolean } {
-  const open = {
-    key,
-    startedMs,
-    place: NOT_LISTED,
-    ended: false,
-    end: () => {
-      open.ended = true;
-      // Cutting it off is the only way to tell a client that has its head already.
-      client.abort();
-    },
-  };
-  gateway.openExchanges.add(open);
-  return open;
+/** An allowed request on its way; it ends when its key may no longer be used. */
+class Forwarding implements Exchange {
+  readonly permit: Allowed;
+  readonly client: ClientExchange;
+  readonly method: string;
+  readonly target: string;
+  readonly fields: FieldText;
+  readonly framing: BodyFraming;
+  readonly maxBodyBytes: number | undefined;
+  readonly additions: ResponseAdditions;
+  readonly #turn: HttpTurn;
+  /** Registered unless the route is public. */
+  readonly #open: OpenExchange | undefined;
+  #ended = false;
+
+  constructor(turn: HttpTurn, permit: Allowed, target: string, fields: FieldText) {
+    this.permit = permit;
+    this.client = turn.client;
+    this.method = turn.arrival.facts.method;
+    this.target = target;
+    this.fields = fields;
+    this.framing = turn.client.head.framing;
+    this.maxBodyBytes = turn.generation.configuration.settings.listen.maxBodyBytes;
+    this.additions = toResponseAdditions(turn, permit);
+    this.#turn = turn;
+    this.#open = permit.principal && {
+      key: permit.principal.key,
+      startedMs: turn.startedMs,
+      place: NOT_LISTED,
+      end: () => this.#cut(),
+    };
+  }
+
+  begin(): void {
+    const { gateway } = this.#turn;
+    if (this.#open !== undefined) gateway.openExchanges.add(this.#open);
+    try {
+      gateway.forwarder().forward(this);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  done(outcome: Outcome): void {
+    try {
+      this.#release();
+      finish(this.#turn, this.permit, this.#ended ? { kind: "ended" } : outcome);
+    } catch (error) {
+      failClosed(this.#turn, error);
+    }
+  }
+
+  #release(): void {
+    if (this.#open !== undefined) this.#turn.gateway.openExchanges.remove(this.#open);
+  }
+
+  /** Cutting it off is the only way to tell a client that has its head already. */
+  #cut(): void {
+    this.#ended = true;
+    this.client.abort();
+  }
 }
 
 function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome | { readonly kind: "ended" }): void {

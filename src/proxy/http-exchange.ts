@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
-import { type FieldLines, isFieldValue } from "../http1/fields.ts";
+import { type FieldLines, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { Peer } from "./client-address.ts";
-import type { BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
+import type { AnswerHead, BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
 
 /** What an exchange asks of the connection it came on. */
 export interface ExchangeConnection {
@@ -66,21 +66,17 @@ export class HttpExchange implements ClientExchange {
   }
 
   answer(status: number, reason: string, lines: readonly string[], body: string): void {
-    for (let index = 1; index < lines.length; index += 2) {
-      // What a config's wording puts into a field may not end it.
-      if (!isFieldValue(lines[index] ?? "")) throw new Error("a field value with a control byte");
-    }
-    this.begin(status, reason, lines, true);
+    this.begin({ status, reason, fields: toFieldText(lines), hasDate: false, hasLength: true });
     if (!this.#bodiless) this.#gathered += toLatin1(body);
     this.end([]);
   }
 
   inform(status: number, reason: string, lines: readonly string[]): void {
     if (this.#begun || this.#over || this.head.version === "1.0") return;
-    this.#connection.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${toText(lines)}\r\n`, "latin1");
+    this.#connection.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${toFieldText(lines)}\r\n`, "latin1");
   }
 
-  begin(status: number, reason: string, lines: readonly string[], hasLength: boolean): void {
+  begin({ status, reason, fields, hasDate, hasLength }: AnswerHead): void {
     if (this.#over) return;
     if (this.#begun) throw new Error("a second answer to one request");
     this.#begun = true;
@@ -96,9 +92,9 @@ export class HttpExchange implements ClientExchange {
         framing = "Transfer-Encoding: chunked\r\n";
       }
     }
-    const date = hasDate(lines) ? "" : `Date: ${this.#connection.httpDate()}\r\n`;
+    const date = hasDate ? "" : `Date: ${this.#connection.httpDate()}\r\n`;
     const connection = this.#ends ? "Connection: close\r\n" : this.#connection.keepAliveLines();
-    this.#gathered = `HTTP/1.1 ${status} ${reason}\r\n${toText(lines)}${date}${framing}${connection}\r\n`;
+    this.#gathered = `HTTP/1.1 ${status} ${reason}\r\n${fields}${date}${framing}${connection}\r\n`;
   }
 
   write(buffer: Buffer, from: number, to: number): void {
@@ -122,7 +118,7 @@ export class HttpExchange implements ClientExchange {
 
   end(trailers: FieldLines): void {
     if (this.#over) return;
-    if (this.#chunked) this.#gathered += `0\r\n${toText(trailers)}\r\n`;
+    if (this.#chunked) this.#gathered += `0\r\n${toFieldText(trailers)}\r\n`;
     this.flush();
     this.#over = true;
     this.#connection.answered(this);
@@ -181,20 +177,6 @@ export class HttpExchange implements ClientExchange {
   drained(): void {
     if (!this.#over) this.#watcher?.clientDrained();
   }
-}
-
-function toText(lines: readonly string[]): string {
-  let text = "";
-  for (let index = 0; index < lines.length; index += 2) text += `${lines[index]}: ${lines[index + 1]}\r\n`;
-  return text;
-}
-
-function hasDate(lines: readonly string[]): boolean {
-  for (let index = 0; index < lines.length; index += 2) {
-    const name = lines[index] ?? "";
-    if (name.length === 4 && name.toLowerCase() === "date") return true;
-  }
-  return false;
 }
 
 /** UTF-8 bytes as latin1 text, so that head and body are one string and leave in one write. */

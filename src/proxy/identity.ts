@@ -1,24 +1,33 @@
 import type { IdentitySettings } from "../config/settings.ts";
 import { fillTemplate } from "../config/template.ts";
+import { type FieldText, toFieldText } from "../http1/fields.ts";
 import type { Key } from "../policy/key.ts";
 import type { Principal } from "../policy/principal.ts";
 
-/** Writes the identity headers of one generation of config: flat header lines for a principal. */
-export type IdentityWriter = (principal: Principal) => readonly string[];
+/** The identity headers of one principal. */
+export interface Identity {
+  /** Flat: name, value, name, value … */
+  readonly lines: readonly string[];
+  readonly text: FieldText;
+}
+
+/** Writes the identity headers of one generation of config. */
+export type IdentityWriter = (principal: Principal) => Identity;
 
 /**
  * Compiles identity headers; they are filled once per key and kept as long as its record is. A header
  * whose value is absent is left out: the client's own of that name was dropped before.
  */
 export function createIdentityWriter(settings: IdentitySettings): IdentityWriter {
-  const known = new WeakMap<Key, readonly string[]>();
+  const known = new WeakMap<Key, Identity>();
   return (principal) => {
-    let headers = known.get(principal.key);
-    if (headers === undefined) {
-      headers = toHeaders(settings, principal);
-      known.set(principal.key, headers);
+    let identity = known.get(principal.key);
+    if (identity === undefined) {
+      const lines = toHeaders(settings, principal);
+      identity = { lines, text: toFieldText(lines) };
+      known.set(principal.key, identity);
     }
-    return headers;
+    return identity;
   };
 }
 

@@ -1,25 +1,35 @@
 import type { LimitHeaders } from "../config/settings.ts";
+import type { FieldText } from "../http1/fields.ts";
 import type { Quota } from "../policy/bucket.ts";
 
-/**
- * Header lines that report quotas. Our own items only: the upstream's `RateLimit` lines are list
- * members and stay (draft-ietf-httpapi-ratelimit-headers-10 §3).
- */
-export function toLimitHeaders(quotas: readonly Quota[], style: LimitHeaders, nowMs: number): readonly string[] {
+/** Fields that report quotas. */
+export interface LimitFields {
+  /** Our own items only: the upstream's lines of that name are list members too, and stay. */
+  readonly ietf: FieldText;
+  readonly legacy: FieldText;
+}
+
+const NO_FIELDS: LimitFields = { ietf: "", legacy: "" };
+
+/** The fields that report quotas (draft-ietf-httpapi-ratelimit-headers-10 §3, and those that were there before). */
+export function toLimitFields(quotas: readonly Quota[], style: LimitHeaders, nowMs: number): LimitFields {
   const closest = findClosest(quotas);
-  if (closest === undefined) return [];
-  const headers: string[] = [];
-  if (style.ietf) {
-    headers.push("RateLimit-Policy", toList(quotas, toPolicyItem));
-    headers.push("RateLimit", toList(quotas, toLimitItem));
-  }
-  if (style.legacy !== "off") {
-    const reset = style.legacy === "epoch" ? Math.ceil(nowMs / 1000) + closest.fullSeconds : closest.fullSeconds;
-    headers.push("X-RateLimit-Limit", String(closest.limit.capacity));
-    headers.push("X-RateLimit-Remaining", String(closest.remaining));
-    headers.push("X-RateLimit-Reset", String(reset));
-  }
-  return headers;
+  if (closest === undefined) return NO_FIELDS;
+  return {
+    ietf: style.ietf
+      ? `RateLimit-Policy: ${toList(quotas, toPolicyItem)}\r\nRateLimit: ${toList(quotas, toLimitItem)}\r\n`
+      : "",
+    legacy: style.legacy === "off" ? "" : toLegacyFields(closest, style.legacy, nowMs),
+  };
+}
+
+function toLegacyFields(
+  { limit, remaining, fullSeconds }: Quota,
+  style: Exclude<LimitHeaders["legacy"], "off">,
+  nowMs: number,
+): FieldText {
+  const reset = style === "epoch" ? Math.ceil(nowMs / 1000) + fullSeconds : fullSeconds;
+  return `X-RateLimit-Limit: ${limit.capacity}\r\nX-RateLimit-Remaining: ${remaining}\r\nX-RateLimit-Reset: ${reset}\r\n`;
 }
 
 /** The legacy fields hold one limit: the one that will refuse first. */

@@ -2,6 +2,7 @@ import type { KeyOperation } from "../config/settings.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
 import type { Key } from "../policy/key.ts";
 import type { ClientExchange } from "./client-exchange.ts";
+import { type ResponseAdditions, toAddedLines } from "./response-headers.ts";
 
 /** Changes keys where they are kept. Resolves when the change is in force. */
 export interface KeyOperations {
@@ -43,13 +44,13 @@ export function findOperation(
 /** Answers an operation that was carried out. A new key stands in the body, so nothing may keep it. */
 export function respondDone(
   body: Readonly<Record<string, string>>,
-  added: readonly string[],
+  added: ResponseAdditions,
   exchange: ClientExchange,
 ): void {
   const text = JSON.stringify(body);
   const lines = [
     ...["Content-Type", "application/json; charset=utf-8", "Content-Length", String(Buffer.byteLength(text))],
-    ...["Cache-Control", "no-store", ...added],
+    ...["Cache-Control", "no-store", ...toAddedLines(added)],
   ];
   exchange.answer(200, "OK", lines, text);
 }

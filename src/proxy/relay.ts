@@ -1,9 +1,9 @@
-import { type FieldLines, isFieldValue } from "../http1/fields.ts";
+import type { FieldLines } from "../http1/fields.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientWatcher } from "./client-exchange.ts";
 import type { Exchange, ForwardFailure, Outcome } from "./forward.ts";
 import { describe, toFailure } from "./forward-failure.ts";
-import { buildResponseHeaders, buildResponseTrailers } from "./response-headers.ts";
+import { buildResponseFields, buildResponseTrailers } from "./response-headers.ts";
 import type { AnswerSink, ConnectionFailure, UpstreamConnection } from "./upstream-connection.ts";
 import type { Applicant, UpstreamPool } from "./upstream-pool.ts";
 
@@ -17,7 +17,6 @@ const MAX_HINTS = 8;
 export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   readonly #pool: UpstreamPool;
   readonly #exchange: Exchange;
-  readonly #done: (outcome: Outcome) => void;
   readonly #requestHead: string;
   ahead: Applicant | undefined;
   behind: Applicant | undefined;
@@ -28,11 +27,9 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   #retried = false;
   #hints = 0;
 
-  constructor(pool: UpstreamPool, exchange: Exchange, done: (outcome: Outcome) => void) {
+  constructor(pool: UpstreamPool, exchange: Exchange) {
     this.#pool = pool;
     this.#exchange = exchange;
-    this.#done = done;
-    // Made here, where who asked for it can still refuse: in a connection's event nobody could.
     this.#requestHead = toRequestHead(exchange);
   }
 
@@ -102,10 +99,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   }
 
   answerHead({ status, reason, lines, framing }: ResponseHead): void {
-    const { client, responseHeaders } = this.#exchange;
-    const head = buildResponseHeaders(status, lines, responseHeaders);
+    const { client, additions } = this.#exchange;
+    const { text, hasDate } = buildResponseFields(status, lines, additions);
     this.#status = status;
-    client.begin(status, reason, head, framing.kind === "length");
+    client.begin({ status, reason, fields: text, hasDate, hasLength: framing.kind === "length" });
   }
 
   answerData(buffer: Buffer, from: number, to: number): void {
@@ -161,21 +158,16 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   #settle(outcome: Outcome): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#done(outcome);
+    this.#exchange.done(outcome);
   }
 }
 
 // Announced to be without content only where an app may wait for some (RFC 9110 §8.6).
 const CONTENT_EXPECTED: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"]);
 
-/** The request's head, framed by us. Throws before any field could end where it should not. */
-function toRequestHead({ method, target, headers, framing }: Exchange): string {
-  let text = `${method} ${target} HTTP/1.1\r\n`;
-  for (let index = 0; index < headers.length; index += 2) {
-    const value = headers[index + 1] ?? "";
-    if (!isFieldValue(value)) throw new Error("a field value with a control byte");
-    text += `${headers[index]}: ${value}\r\n`;
-  }
+/** The request's head, framed by us. */
+function toRequestHead({ method, target, fields, framing }: Exchange): string {
+  const text = `${method} ${target} HTTP/1.1\r\n${fields}`;
   switch (framing.kind) {
     case "none":
       return CONTENT_EXPECTED.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`;

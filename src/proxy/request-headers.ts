@@ -1,13 +1,11 @@
+import { type FieldText, toFieldName } from "../http1/fields.ts";
 import type { Allowed } from "../policy/decision.ts";
 import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { Origin, Peer } from "./client-address.ts";
 import type { Generation } from "./generation.ts";
 
-/** The header lines the upstream receives, flat: name, value, name, value … */
-export type HeaderList = string[];
-
-export type BuiltHeaders =
-  | { readonly kind: "built"; readonly headers: HeaderList }
+export type BuiltFields =
+  | { readonly kind: "built"; readonly fields: FieldText }
   | { readonly kind: "invalid"; readonly problem: string };
 
 // Nominating these in `Connection` asks for what happens anyway.
@@ -16,36 +14,35 @@ const ORDINARY_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "u
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+;=]*)(?::\d{0,5})?$/;
 
 /**
- * Builds a new header list for the upstream: copies what may pass, applies the client's `Connection`
- * to that, and only then adds ours, so that no client can remove them (CVE-2022-31813).
+ * Builds the field lines for the upstream: copies what may pass, applies the client's `Connection` to that, and only
+ * then adds ours, so that no client can remove them (CVE-2022-31813).
  */
-export function buildRequestHeaders(
+export function buildRequestFields(
   rawHeaders: readonly string[],
   permit: Allowed,
   origin: Origin,
   peer: Peer,
   requestId: string,
   generation: Generation,
-): BuiltHeaders {
+): BuiltFields {
   const { policy, settings } = generation.configuration;
-  let headers: HeaderList = [];
+  const nominated = findNominated(rawHeaders);
+  let passed = "";
   let host: string | undefined;
-  let nominated: Set<string> | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
     const value = rawHeaders[index + 1] ?? "";
+    let passes = false;
     switch (generation.headerRules.classify(name)) {
       case "forward":
-        headers.push(name, value);
+        passes = true;
         break;
       case "drop":
       case "request-id":
-        break;
       case "connection":
-        nominated = nominate(value, nominated);
         break;
       case "credential":
-        if (policy.credentials.forward || !carriesCredential(name, value, generation)) headers.push(name, value);
+        passes = policy.credentials.forward || !carriesCredential(name, value, generation);
         break;
       case "host":
         if (host !== undefined) return { kind: "invalid", problem: "two Host lines" };
@@ -53,36 +50,30 @@ export function buildRequestHeaders(
         host = value;
         break;
       case "method-override":
-        if (permit.route.allowMethodOverride) headers.push(name, value);
+        passes = permit.route.allowMethodOverride;
         break;
     }
+    if (passes && nominated?.has(toFieldName(name).lower) !== true) passed += `${name}: ${value}\r\n`;
   }
-  if (nominated !== undefined) headers = withoutNominated(headers, nominated);
-  headers.push("host", host ?? new URL(settings.upstream.origin).host);
-  addForwarding(headers, origin, peer, host);
-  headers.push("x-request-id", requestId);
-  if (permit.principal !== undefined) headers.push(...generation.identityHeaders(permit.principal));
-  return { kind: "built", headers };
+  const ownHost = `host: ${host ?? new URL(settings.upstream.origin).host}\r\n`;
+  const forwarding = toForwardingFields(origin, peer, host);
+  const identity = permit.principal === undefined ? "" : generation.identity(permit.principal).text;
+  return { kind: "built", fields: `${passed}${ownHost}${forwarding}x-request-id: ${requestId}\r\n${identity}` };
 }
 
-function nominate(value: string, nominated: Set<string> | undefined): Set<string> | undefined {
-  let named = nominated;
-  for (const option of value.split(",")) {
-    const name = option.trim().toLowerCase();
-    if (ORDINARY_OPTIONS.has(name)) continue;
-    named ??= new Set();
-    named.add(name);
+/** The fields that the client's `Connection` names, but for those that never pass. */
+function findNominated(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
+  let nominated: Set<string> | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (toFieldName(rawHeaders[index] ?? "").kind !== "connection") continue;
+    for (const option of (rawHeaders[index + 1] ?? "").split(",")) {
+      const name = option.trim().toLowerCase();
+      if (ORDINARY_OPTIONS.has(name)) continue;
+      nominated ??= new Set();
+      nominated.add(name);
+    }
   }
-  return named;
-}
-
-function withoutNominated(headers: HeaderList, nominated: ReadonlySet<string>): HeaderList {
-  const kept: HeaderList = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? "";
-    if (!nominated.has(name.toLowerCase())) kept.push(name, headers[index + 1] ?? "");
-  }
-  return kept;
+  return nominated;
 }
 
 // RFC 9110 §11.4: a scheme, a blank and credentials. The longest scheme in use, AWS4-HMAC-SHA256, has 16 characters;
@@ -96,12 +87,12 @@ const BASIC = /^basic +([A-Za-z0-9+/_-]+=*)$/i;
  */
 export function carriesCredential(name: string, value: string, generation: Generation): boolean {
   const { credentials, keyFormats } = generation.configuration.policy;
-  const lower = name.toLowerCase();
-  if (holdsKey(value, keyFormats)) return true;
-  return credentials.locations.some(
-    ({ header, scheme }) =>
-      header === lower && (scheme === undefined || !OTHER_SCHEME.test(value) || beginsWithScheme(value, scheme)),
-  );
+  const { lower } = toFieldName(name);
+  for (const { header, scheme } of credentials.locations) {
+    if (header !== lower) continue;
+    if (scheme === undefined || !OTHER_SCHEME.test(value) || beginsWithScheme(value, scheme)) return true;
+  }
+  return holdsKey(value, keyFormats);
 }
 
 function holdsKey(value: string, formats: readonly KeyFormat[]): boolean {
@@ -118,14 +109,14 @@ function beginsWithScheme(value: string, scheme: string): boolean {
 }
 
 /** Rewritten, and appended to only behind a trusted proxy: the app may believe all it reads here. */
-function addForwarding(headers: HeaderList, origin: Origin, peer: Peer, host: string | undefined): void {
-  const earlier = origin.forwardedFor;
-  headers.push("x-forwarded-for", earlier === undefined ? peer.address.text : `${earlier}, ${peer.address.text}`);
-  headers.push("x-forwarded-proto", origin.secure ? "https" : "http");
+function toForwardingFields(origin: Origin, peer: Peer, host: string | undefined): FieldText {
+  const earlier = origin.forwardedFor === undefined ? "" : `${origin.forwardedFor}, `;
+  const scheme = origin.secure ? "https" : "http";
   // Of several the last is the one our trusted peer wrote; it too may hand on what a client made up.
   const claimed = origin.forwardedHost?.split(",").at(-1)?.trim();
   const forwardedHost = claimed !== undefined && HOST.test(claimed) ? claimed : host;
-  if (forwardedHost !== undefined && forwardedHost !== "") headers.push("x-forwarded-host", forwardedHost);
+  const hostField = forwardedHost === undefined || forwardedHost === "" ? "" : `x-forwarded-host: ${forwardedHost}\r\n`;
+  return `x-forwarded-for: ${earlier}${peer.address.text}\r\nx-forwarded-proto: ${scheme}\r\n${hostField}`;
 }
 
 const CLIENT_REQUEST_ID = /^[A-Za-z0-9._~+/=:@-]{1,128}$/;

@@ -3,14 +3,15 @@ import type { Denial } from "../policy/decision.ts";
 import type { ClientExchange } from "./client-exchange.ts";
 import { type DenialResponse, toDenialResponse } from "./denial-response.ts";
 import type { Generation } from "./generation.ts";
-import { toLimitHeaders } from "./limit-headers.ts";
+import { toLimitFields } from "./limit-headers.ts";
+import { toAddedLines } from "./response-headers.ts";
 
 /** The answer to a denial with everything a client gets of it, limits and request id included. */
 export function renderDenial(denial: Denial, requestId: string, generation: Generation, nowMs: number): DenialResponse {
   const { policy, settings } = generation.configuration;
   const answer = toDenialResponse(denial, requestId, settings.denials, policy.credentials);
-  const limits = toLimitHeaders(denial.quotas, settings.limitHeaders, nowMs);
-  return { ...answer, headers: [...answer.headers, ...limits, "X-Request-Id", requestId] };
+  const limits = toLimitFields(denial.quotas, settings.limitHeaders, nowMs);
+  return { ...answer, headers: [...answer.headers, ...toAddedLines({ ...limits, requestId })] };
 }
 
 /** Answers a refused request. A body that was announced but not asked for ends the connection. */

@@ -1,4 +1,5 @@
-import { type FieldLines, lowerFieldName } from "../http1/fields.ts";
+import { type FieldLines, type FieldText, toFieldLines, toFieldName } from "../http1/fields.ts";
+import type { LimitFields } from "./limit-headers.ts";
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -11,34 +12,60 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "x-request-id",
 ]);
 
+/** What Latchkey adds to the answers of the upstream. */
+export interface ResponseAdditions extends LimitFields {
+  readonly requestId: string;
+}
+
+/** The same, line by line. */
+export function toAddedLines({ ietf, legacy, requestId }: ResponseAdditions): FieldLines {
+  return [...toFieldLines(ietf + legacy), "X-Request-Id", requestId];
+}
+
+/** The field lines of an answer to the client. */
+export interface ResponseFields {
+  readonly text: FieldText;
+  /** Whether there is a Date among them: whoever sends without one adds it (RFC 9110 §6.6.1). */
+  readonly hasDate: boolean;
+}
+
 /**
- * Builds the client's header lines from the upstream's: hop-by-hop fields gone, ours added. Of the framing only a
+ * Builds the client's field lines from the upstream's: hop-by-hop fields gone, ours added. Of the framing only a
  * length is passed on; the rest is the listener's own.
  */
-export function buildResponseHeaders(status: number, lines: FieldLines, added: readonly string[]): string[] {
-  const headers: string[] = [];
-  let nominated: Set<string> | undefined;
+export function buildResponseFields(status: number, lines: FieldLines, added: ResponseAdditions): ResponseFields {
+  let text = "";
+  let hasDate = false;
   let hasLegacyLimits = false;
+  const nominated = findNominated(lines);
   for (let index = 0; index < lines.length; index += 2) {
     const name = lines[index] ?? "";
-    const value = lines[index + 1] ?? "";
-    const lower = lowerFieldName(name) ?? name;
-    if (lower === "connection") {
-      // What most servers write, and nothing that is not dropped anyway.
-      if (value === "keep-alive" || value === "close") continue;
-      nominated ??= new Set();
-      for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
-    } else if (lower === "content-length") {
+    const { lower, kind } = toFieldName(name);
+    if (kind === "content-length") {
       // RFC 9110 §8.6: none in a 204, where a client may wait for the bytes it announces.
-      if (status !== 204) headers.push(name, value);
-    } else if (!HOP_BY_HOP.has(lower)) {
+      if (status === 204) continue;
+    } else {
+      if (HOP_BY_HOP.has(lower) || nominated?.has(lower) === true) continue;
+      hasDate ||= kind === "date";
       hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
-      headers.push(name, value);
     }
+    text += `${name}: ${lines[index + 1]}\r\n`;
   }
-  const kept = nominated === undefined ? headers : withoutNominated(headers, nominated);
-  addOurs(kept, added, hasLegacyLimits);
-  return kept;
+  // `RateLimit` is a list and takes our items beside the app's; `X-RateLimit-*` is not, and the app's stays.
+  const legacy = hasLegacyLimits ? "" : added.legacy;
+  return { text: `${text}${added.ietf}${legacy}X-Request-Id: ${added.requestId}\r\n`, hasDate };
+}
+
+/** The fields that `Connection` names (RFC 9110 §7.6.1), but for what most servers write and is dropped anyway. */
+function findNominated(lines: FieldLines): ReadonlySet<string> | undefined {
+  let nominated: Set<string> | undefined;
+  for (let index = 0; index < lines.length; index += 2) {
+    const value = lines[index + 1] ?? "";
+    if (toFieldName(lines[index] ?? "").kind !== "connection" || value === "keep-alive" || value === "close") continue;
+    nominated ??= new Set();
+    for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
+  }
+  return nominated;
 }
 
 // RFC 9110 §6.5.1: framing, routing, control data and cookies may not come after the body.
@@ -60,23 +87,4 @@ const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
 /** The upstream's trailers without those that may not be any. */
 export function buildResponseTrailers(lines: FieldLines): FieldLines {
   return lines.filter((_, index) => !NOT_IN_TRAILERS.has((lines[index - (index % 2)] ?? "").toLowerCase()));
-}
-
-function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? "";
-    const lower = name.toLowerCase();
-    if (lower === "content-length" || !nominated.has(lower)) kept.push(name, headers[index + 1] ?? "");
-  }
-  return kept;
-}
-
-/** `RateLimit` is a list and takes our items beside the app's; `X-RateLimit-*` is not, and the app's stays. */
-function addOurs(headers: string[], added: readonly string[], hasLegacyLimits: boolean): void {
-  for (let index = 0; index < added.length; index += 2) {
-    const name = added[index] ?? "";
-    if (hasLegacyLimits && name.startsWith("X-RateLimit-")) continue;
-    headers.push(name, added[index + 1] ?? "");
-  }
 }

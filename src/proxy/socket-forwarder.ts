@@ -15,7 +15,7 @@ export function createSocketForwarder(settings: UpstreamSettings, clock: Pick<Cl
     clock,
   );
   return {
-    forward: (exchange, done) => new Relay(pool, exchange, done).start(),
+    forward: (exchange) => new Relay(pool, exchange).start(),
     close: pool.close,
     destroy: pool.destroy,
   };

@@ -1,3 +1,4 @@
+import { type FieldText, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
@@ -6,9 +7,10 @@ import { authorize, holdBackMs } from "./authorize.ts";
 import type { Peer } from "./client-address.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import type { Generation } from "./generation.ts";
-import { toLimitHeaders } from "./limit-headers.ts";
+import { toLimitFields } from "./limit-headers.ts";
 import { type Arrival, findRequestProblem, readArrival } from "./request-facts.ts";
 import { findRequestId } from "./request-headers.ts";
+import type { ResponseAdditions } from "./response-headers.ts";
 
 /** A request being answered: what every later step needs of it, upgrade or not. */
 export interface Turn {
@@ -57,26 +59,29 @@ function follow(turn: Turn, decision: Settled): Settled | Promise<Settled> {
 }
 
 function holdBack(turn: Turn, decision: Settled): Settled | Promise<Settled> {
+  if (decision.kind === "allow") return decision;
   const { clock } = turn.gateway;
   const delayMs = holdBackMs(decision, turn.generation.configuration.policy, clock.elapsed() - turn.startedMs);
   if (delayMs === 0) return decision;
   return new Promise((resolve) => clock.after(delayMs, () => resolve(decision)));
 }
 
-/** The signed assertion's header line, where one is configured and there is somebody to assert. */
-export function findAssertion(turn: Turn, permit: Allowed): readonly string[] | Promise<readonly string[]> {
+/** The signed assertion's field, where one is configured and there is somebody to assert. */
+export function findAssertion(turn: Turn, permit: Allowed): FieldText | Promise<FieldText> {
   const { assertions } = turn.generation;
-  if (assertions === undefined || permit.principal === undefined) return [];
+  if (assertions === undefined || permit.principal === undefined) return "";
+  const { header } = assertions;
   const assertion = assertions.assertionFor(permit.principal, turn.gateway.clock);
-  if (typeof assertion === "string") return [assertions.header, assertion];
-  return assertion.then((token) => [assertions.header, token]);
+  if (typeof assertion === "string") return toFieldText([header, assertion]);
+  return assertion.then((token) => toFieldText([header, token]));
 }
 
-/** The lines every answer to an allowed request carries. */
-export function toResponseHeaders(turn: Turn, permit: Allowed): readonly string[] {
+/** What every answer to an allowed request carries. */
+export function toResponseAdditions(turn: Turn, permit: Allowed): ResponseAdditions {
   const { gateway, generation, requestId } = turn;
-  const limits = toLimitHeaders(permit.quotas, generation.configuration.settings.limitHeaders, gateway.clock.now());
-  return [...limits, "X-Request-Id", requestId];
+  const { limitHeaders } = generation.configuration.settings;
+  const { ietf, legacy } = toLimitFields(permit.quotas, limitHeaders, gateway.clock.now());
+  return { ietf, legacy, requestId };
 }
 
 /** A refusal after an allowed decision, with what is still known. */

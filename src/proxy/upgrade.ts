@@ -2,6 +2,7 @@ import { type ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { createProxyServer, type ProxyServer } from "http-proxy-3";
 import type { UpstreamSettings } from "../config/settings.ts";
+import { type FieldText, toFieldLines } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import { readFraming } from "../http1/response-head.ts";
 import { type Allowed, type Denial, deny } from "../policy/decision.ts";
@@ -11,11 +12,11 @@ import type { Peer } from "./client-address.ts";
 import { describe, toFailure } from "./forward-failure.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
-import { buildRequestHeaders, type HeaderList } from "./request-headers.ts";
+import { buildRequestFields } from "./request-headers.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
-import { buildResponseHeaders } from "./response-headers.ts";
+import { buildResponseFields, toAddedLines } from "./response-headers.ts";
 import { NOT_LISTED } from "./roster.ts";
-import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseHeaders } from "./turn.ts";
+import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseAdditions } from "./turn.ts";
 
 /** A request to switch protocols, and the connection it came on. */
 export interface UpgradeRequest {
@@ -118,7 +119,7 @@ function refuse(turn: UpgradeTurn, denial: Denial): void {
 function answer(turn: UpgradeTurn, permit: Allowed): void {
   const { generation, requestId } = turn;
   const { facts, origin, peer } = turn.arrival;
-  const built = buildRequestHeaders(facts.rawHeaders, permit, origin, peer, requestId, generation);
+  const built = buildRequestFields(facts.rawHeaders, permit, origin, peer, requestId, generation);
   if (built.kind === "invalid" || turn.head.framing.kind !== "none") {
     // No body is read here: its bytes would travel as the first of the other protocol.
     const problem = built.kind === "invalid" ? built.problem : "an upgrade with a body";
@@ -129,17 +130,17 @@ function answer(turn: UpgradeTurn, permit: Allowed): void {
   const assertion = findAssertion(turn, permit);
   if (assertion instanceof Promise) {
     assertion
-      .then((lines) => tunnel(turn, permit, target, [...built.headers, ...lines]))
+      .then((field) => tunnel(turn, permit, target, built.fields + field))
       .catch((error: unknown) => failClosed(turn, error));
   } else {
-    tunnel(turn, permit, target, [...built.headers, ...assertion]);
+    tunnel(turn, permit, target, built.fields + assertion);
   }
 }
 
-function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, headers: HeaderList): void {
+function tunnel(turn: UpgradeTurn, permit: Allowed, target: string, fields: FieldText): void {
   const { socket, rest, proxy } = turn;
   const writtenBefore = socket.bytesWritten;
-  const request = toIncomingMessage(turn, headers);
+  const request = toIncomingMessage(turn, toFieldLines(fields));
   const onRequest = (outgoing: ClientRequest): void => {
     try {
       prepare(turn, permit, outgoing, target);
@@ -233,7 +234,7 @@ function open(
     });
   });
   if (exchange !== undefined) turn.gateway.openExchanges.add(exchange);
-  const added = toResponseHeaders(turn, permit);
+  const added = toAddedLines(toResponseAdditions(turn, permit));
   for (let index = 0; index < added.length; index += 2) {
     answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];
   }
@@ -247,7 +248,8 @@ function relayRefusal(turn: UpgradeTurn, permit: Allowed, answer: IncomingMessag
   const framing = readFraming(answer.rawHeaders, true);
   const problem = typeof framing === "string" ? framing : undefined;
   if (problem !== undefined) socket.destroy();
-  answer.headers = toAnswerHeaders(buildResponseHeaders(status, answer.rawHeaders, toResponseHeaders(turn, permit)));
+  const { text } = buildResponseFields(status, answer.rawHeaders, toResponseAdditions(turn, permit));
+  answer.headers = toAnswerHeaders(toFieldLines(text));
   answer.once("close", () => {
     if (!answer.complete) socket.destroy();
     const ending = answer.complete && problem === undefined ? "complete" : "truncated";
@@ -279,7 +281,7 @@ function readToEnd({ gateway, socket }: UpgradeTurn, upstream: Socket): void {
 }
 
 /** The request as the library that passes it through takes one: with our headers, and none of the client's. */
-function toIncomingMessage({ head, socket }: UpgradeTurn, headers: HeaderList): IncomingMessage {
+function toIncomingMessage({ head, socket }: UpgradeTurn, headers: readonly string[]): IncomingMessage {
   const message = new IncomingMessage(socket);
   message.method = head.method;
   message.url = head.target;

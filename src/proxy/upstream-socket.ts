@@ -1,5 +1,6 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { READ_BUFFER } from "./socket-reads.ts";
 
 /** Where connections to the upstream lead. */
 export type UpstreamAddress =
@@ -9,11 +10,6 @@ export type UpstreamAddress =
 
 /** Is given what was read: a range that is only valid during the call. Gives back whether to go on reading. */
 export type Read = (buffer: Buffer, from: number, to: number) => boolean;
-
-const READ_BYTES = 64 * 1024;
-
-/** Bytes of all plain connections are read into here: each is done with them before the next is read. */
-const SHARED = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /** Opens a connection. It stands at `connect`, or with TLS at `secureConnect`. */
 export function openUpstreamSocket(address: UpstreamAddress, read: Read): Socket {
@@ -30,8 +26,9 @@ export function openUpstreamSocket(address: UpstreamAddress, read: Read): Socket
     return socket;
   }
   const onread = {
-    buffer: SHARED,
-    callback: (length: number, buffer: Uint8Array) => read(buffer === SHARED ? SHARED : Buffer.from(buffer), 0, length),
+    buffer: READ_BUFFER,
+    callback: (length: number, buffer: Uint8Array) =>
+      read(buffer === READ_BUFFER ? READ_BUFFER : Buffer.from(buffer), 0, length),
   };
   const where = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
   return connectPlain({ ...where, noDelay: true, onread });

@@ -30,23 +30,22 @@ function isOurFault(record: AccessRecord): boolean {
   }
 }
 
-/** One JSON object; a field without a value is left out. What is of our own making needs no quoting. */
+/**
+ * One JSON object; a field without a value is left out. What is of our own making needs no quoting. Put together of
+ * few and long pieces: each of them is an object of its own until the line is written.
+ */
 function toLine(record: AccessRecord, level: "error" | "info", time: string): string {
-  let line = `{"level":"${level}"${time},"requestId":"${record.requestId}"`;
-  if (record.via !== undefined) line += `,"via":"${record.via}"`;
-  line += `,"method":${quote(record.method)},"path":${quote(record.path)}`;
-  if (record.route !== undefined) line += `,"route":${quote(record.route)}`;
-  line += `,"decision":"${record.decision}"`;
-  if (record.reason !== undefined) line += `,"reason":"${record.reason}"`;
-  line += `,"status":${record.status}`;
-  if (record.keyId !== undefined) line += `,"keyId":${quote(record.keyId)}`;
-  if (record.tenant !== undefined) line += `,"tenant":${quote(record.tenant)}`;
-  line += `,"clientAddress":"${record.clientAddress}"`;
-  line += `,"durationMs":${Math.round(record.durationMs * 100) / 100}`;
-  if (record.ending !== "complete") line += `,"ending":"${record.ending}"`;
-  if (record.detail !== "") line += `,"detail":${quote(record.detail)}`;
-  const message = record.decision === "allow" ? "request" : "request denied";
-  return `${line},"revision":"${record.revision}","msg":"${message}"}\n`;
+  const { requestId, method, path, decision, status, clientAddress, durationMs, revision } = record;
+  const via = record.via === undefined ? "" : `,"via":"${record.via}"`;
+  const route = record.route === undefined ? "" : `,"route":${quote(record.route)}`;
+  const reason = record.reason === undefined ? "" : `,"reason":"${record.reason}"`;
+  const keyId = record.keyId === undefined ? "" : `,"keyId":${quote(record.keyId)}`;
+  const tenant = record.tenant === undefined ? "" : `,"tenant":${quote(record.tenant)}`;
+  const ending = record.ending === "complete" ? "" : `,"ending":"${record.ending}"`;
+  const detail = record.detail === "" ? "" : `,"detail":${quote(record.detail)}`;
+  const message = decision === "allow" ? "request" : "request denied";
+  const duration = Math.round(durationMs * 100) / 100;
+  return `{"level":"${level}"${time},"requestId":"${requestId}"${via},"method":${quote(method)},"path":${quote(path)}${route},"decision":"${decision}"${reason},"status":${status}${keyId}${tenant},"clientAddress":"${clientAddress}","durationMs":${duration}${ending}${detail},"revision":"${revision}","msg":"${message}"}\n`;
 }
 
 // ASCII that JSON writes as it is (RFC 8259 §7).

@@ -266,7 +266,7 @@ describe("the built program, forwarding", () => {
     expect(kept.values("x-request-id")).toEqual(["abc-123"]);
     expect(upstream.requests[0]?.headers["x-request-id"]).toBe("abc-123");
     const replaced = await send(["GET /x HTTP/1.1", `X-API-Key: ${KEY}`, "X-Request-Id: {evil}"]);
-    expect(replaced.values("x-request-id")[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(replaced.values("x-request-id")[0]).toMatch(/^[0-9a-f]{32}$/);
   });
 
   test("writes one line per request without query or key", async () => {

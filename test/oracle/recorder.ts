@@ -2,7 +2,13 @@ import type { FieldLines } from "../../src/http1/fields.ts";
 import type { BodyFraming } from "../../src/http1/framing.ts";
 import type { RequestHead } from "../../src/http1/request-head.ts";
 import { parseAddress } from "../../src/policy/network.ts";
-import type { BodyFailure, BodySink, ClientExchange, ClientWatcher } from "../../src/proxy/client-exchange.ts";
+import type {
+  AnswerHead,
+  BodyFailure,
+  BodySink,
+  ClientExchange,
+  ClientWatcher,
+} from "../../src/proxy/client-exchange.ts";
 
 /** What a client asks and how it behaves. */
 export interface Behaviour {
@@ -89,10 +95,10 @@ export class Recorder implements ClientExchange {
     this.#interim.push(`${status} ${reason} ${lines.join(":")}`);
   }
 
-  begin(status: number, reason: string, lines: readonly string[], hasLength: boolean): void {
+  begin({ status, reason, fields, hasLength }: AnswerHead): void {
     if (this.isOver) return;
     if (this.isBegun) throw new Error("a second answer");
-    this.#answer = { status, reason, lines };
+    this.#answer = { status, reason, lines: takeApart(fields) };
     this.#hasLength = hasLength;
     if (this.#behaviour.leaves === "at the head") this.#leave();
   }
@@ -173,4 +179,10 @@ export class Recorder implements ClientExchange {
       this.#watcher?.clientGone();
     });
   }
+}
+
+/** Names and values as they stand, blanks included. */
+function takeApart(fields: string): readonly string[] {
+  const lines = fields.split("\r\n").slice(0, -1);
+  return lines.flatMap((line) => [line.slice(0, line.indexOf(": ")), line.slice(line.indexOf(": ") + 2)]);
 }

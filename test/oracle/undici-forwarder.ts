@@ -1,12 +1,13 @@
 import { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { UpstreamSettings } from "../../src/config/settings.ts";
+import { toFieldLines } from "../../src/http1/fields.ts";
 import { parseContentLength } from "../../src/http1/framing.ts";
 import { readFraming } from "../../src/http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientExchange, ClientWatcher } from "../../src/proxy/client-exchange.ts";
 import type { Exchange, Forwarder, ForwardFailure, Outcome } from "../../src/proxy/forward.ts";
 import { codeOf, describe, toFailure } from "../../src/proxy/forward-failure.ts";
-import { buildResponseHeaders, buildResponseTrailers } from "../../src/proxy/response-headers.ts";
+import { buildResponseFields, buildResponseTrailers } from "../../src/proxy/response-headers.ts";
 
 // RFC 9110 §9.2.2. Only these may be sent again, and only without a body.
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -39,15 +40,19 @@ export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
   const limit = settings.maxConnections + settings.maxQueue;
   let inFlight = 0;
   return {
-    forward: (exchange, done) => {
+    forward: (exchange) => {
       if (inFlight >= limit) {
-        done({ kind: "failed", reason: "overloaded", detail: "every upstream connection and queue place is taken" });
+        exchange.done({
+          kind: "failed",
+          reason: "overloaded",
+          detail: "every upstream connection and queue place is taken",
+        });
         return;
       }
       inFlight += 1;
       new UndiciRelay(pool, readBefore, exchange, (outcome) => {
         inFlight -= 1;
-        done(outcome);
+        exchange.done(outcome);
       }).start();
     },
     close: () => pool.close(),
@@ -123,7 +128,8 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   }
 
   #dispatch(): void {
-    const { client, method, target, headers, framing, maxBodyBytes } = this.#exchange;
+    const { client, method, target, fields, framing, maxBodyBytes } = this.#exchange;
+    const headers = toFieldLines(fields);
     const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.bytes > 0);
     const body = hasBody ? new ClientBody(client, maxBodyBytes) : null;
     const lines = framing.kind === "length" ? [...headers, "content-length", String(framing.bytes)] : headers;
@@ -146,7 +152,7 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText?: string): void {
-    const { client, responseHeaders } = this.#exchange;
+    const { client, additions } = this.#exchange;
     if (status < 200) return;
     const lines = toLines(controller.rawHeaders);
     const framing = readFraming(lines, true);
@@ -158,7 +164,8 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
         parseContentLength(lines[index + 1] ?? "") !== undefined,
     );
     this.#status = status;
-    client.begin(status, statusText ?? "", buildResponseHeaders(status, lines, responseHeaders), hasLength);
+    const { text, hasDate } = buildResponseFields(status, lines, additions);
+    client.begin({ status, reason: statusText ?? "", fields: text, hasDate, hasLength });
     queueMicrotask(() => {
       if (!this.#settled) client.flush();
     });

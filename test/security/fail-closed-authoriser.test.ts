@@ -62,7 +62,7 @@ const FAULTS: readonly (readonly [
   ],
   ["the observer", (gateway) => ({ ...gateway, observer: { record: broken } }), {}],
   ["the shadow policy", (gateway) => ({ ...gateway, shadow: broken }), {}],
-  ["identity headers", withGeneration((generation) => ({ ...generation, identityHeaders: broken })), { allowed: 403 }],
+  ["identity headers", withGeneration((generation) => ({ ...generation, identity: broken })), { allowed: 403 }],
   [
     "the assertion, at once",
     withGeneration((generation) => ({ ...generation, assertions: { header: "X-A", assertionFor: broken } })),

@@ -157,7 +157,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     part: "identity headers",
-    breakPart: withGeneration((generation) => ({ ...generation, identityHeaders: broken })),
+    breakPart: withGeneration((generation) => ({ ...generation, identity: broken })),
     answers: { ...SOUND, allowed: 500, upgrade: 500 },
   },
   {

@@ -89,7 +89,7 @@ function use({ configuration }: Extract<LoadResult, { kind: "loaded" }>): void {
     for (const text of headers.flat()) assert(!/[\r\n\0]/.test(text), `an answer's header has no line break: ${text}`);
   }
   for (const key of configuration.policy.keys.all()) {
-    for (const text of generation.identityHeaders({ key, segments: new Map() })) {
+    for (const text of generation.identity({ key, segments: new Map() }).lines) {
       assert(/^[\t\x20-\x7e]*$/.test(text), `an identity header is visible ASCII: ${text}`);
     }
   }

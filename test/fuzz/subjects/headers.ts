@@ -3,7 +3,7 @@ import { parseAddress } from "../../../src/policy/network.ts";
 import { findOrigin, type Peer } from "../../../src/proxy/client-address.ts";
 import { createGeneration } from "../../../src/proxy/generation.ts";
 import { foldHeaderName } from "../../../src/proxy/header-rules.ts";
-import { buildRequestHeaders, findRequestId } from "../../../src/proxy/request-headers.ts";
+import { buildRequestFields, findRequestId } from "../../../src/proxy/request-headers.ts";
 import { snapshotOf } from "../../config/snapshot-of.ts";
 import { sha256Of } from "../../e2e/harness.ts";
 import type { Subject } from "../fuzzer.ts";
@@ -105,12 +105,17 @@ export const headers: Subject = {
 function check(rawHeaders: readonly string[], peer: Peer): void {
   const origin = findOrigin(peer, rawHeaders, generation.configuration.settings.listen.trustedProxies);
   const requestId = findRequestId(rawHeaders, generation.configuration.policy.keyFormats) ?? "made-here";
-  const built = buildRequestHeaders(rawHeaders, permit, origin, peer, requestId, generation);
+  const built = buildRequestFields(rawHeaders, permit, origin, peer, requestId, generation);
   if (built.kind === "invalid") return;
-  assert(built.headers.length % 2 === 0, "headers come in pairs");
+  const headers = built.fields.split("\r\n").flatMap((line) => {
+    const colon = line.indexOf(": ");
+    return colon === -1 ? [line] : [line.slice(0, colon), line.slice(colon + 2)];
+  });
+  assert(headers.pop() === "", "every line has its end");
+  assert(headers.length % 2 === 0, "headers come in pairs");
   const sent: (readonly [folded: string, name: string, value: string])[] = [];
-  for (let index = 0; index < built.headers.length; index += 2) {
-    const [name = "", value = ""] = built.headers.slice(index, index + 2);
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name = "", value = ""] = headers.slice(index, index + 2);
     assert(NAME.test(name), `a name is a token: ${JSON.stringify(name)}`);
     assert(VALUE.test(value), `a value holds no line break: ${JSON.stringify(value)}`);
     sent.push([foldHeaderName(name), name, value]);
