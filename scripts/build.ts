@@ -1,6 +1,7 @@
 import { chmod, cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
+import { deferred } from "./deferred.ts";
 import { overUndici } from "./over-undici.ts";
 
 // Every dependency is bundled: the image needs nothing but Node and dist/, and start-up reads a few files instead of a few
@@ -50,7 +51,7 @@ async function buildPart(name: string, entry: string, plugins: Plugin[]): Promis
     define: { "import.meta.url": "importMetaUrl", "import.meta.dirname": "__dirname" },
     // A part is asked for by `require`, which its start gives it.
     supported: { "dynamic-import": false },
-    plugins,
+    plugins: [deferred, ...plugins],
   });
   for (const input of Object.keys(metafile.inputs)) inputs.add(input);
   const [file] = Object.keys(metafile.outputs);

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { createInterface } from "node:readline/promises";
 import { runProgram } from "./cli/program.ts";
 import { EXIT, type Terminal } from "./cli/terminal.ts";
 
@@ -12,6 +11,8 @@ const terminal: Terminal = {
   // https://no-color.org: set to anything, it means no.
   colour: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
   ask: async (question) => {
+    // Loaded where somebody is asked, which few commands do.
+    const { createInterface } = await import("node:readline/promises");
     const lines = createInterface({ input: process.stdin, output: process.stderr });
     try {
       return await lines.question(question);

@@ -46,8 +46,13 @@ export function replaceInForce(inForce: InForce, generation: Generation, clock: 
 }
 
 function connectUpstream(settings: UpstreamSettings, upgraded: Set<Socket>, clock: Clock): UpstreamConnections {
+  // Made at the first upgrade: the library that serves these is large, and most apps have none.
+  let made: UpgradeForwarder | undefined;
   return {
     forwarder: createSocketForwarder(settings, clock),
-    upgrade: createUpgradeForwarder(settings, upgraded),
+    upgrade: (request, gateway) => {
+      made ??= createUpgradeForwarder(settings, upgraded);
+      made(request, gateway);
+    },
   };
 }

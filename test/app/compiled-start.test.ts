@@ -41,6 +41,15 @@ describe("the built program", () => {
     expect(run(PROGRAM, ["--version"]).parts).toEqual(["part cli: from what was compiled"]);
   });
 
+  test("loads of Node's modules none that only TLS and upgrades need", () => {
+    const tell = 'process.on("exit", () => process.stderr.write(process.moduleLoadList.join("\\n")))';
+    const flags = ["--import", `data:text/javascript,${encodeURIComponent(tell)}`];
+    const { stderr } = spawnSync(process.execPath, [...flags, PROGRAM, ...FAILING_SERVE], { encoding: "utf8" });
+    const loaded = stderr.split("\n").filter((line) => line.startsWith("NativeModule "));
+    expect(loaded).toContain("NativeModule http");
+    for (const name of ["tls", "https", "http2", "zlib"]) expect(loaded).not.toContain(`NativeModule ${name}`);
+  });
+
   test("starts as well where that was made with other flags", () => {
     const { status, stdout, parts } = run(PROGRAM, ["--version"], ["--no-opt"]);
     expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });

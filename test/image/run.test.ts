@@ -85,7 +85,9 @@ describe("the image, with every lock on, 128 MB and half a core", () => {
       ["--env", `NODE_OPTIONS=--import=${WATCH_PARTS}`, "--read-only", "--network", "none"],
       ["--version"],
     );
-    expect(watched.stderr).toBe("part cli: from what was compiled\n");
+    // The engine says things there too.
+    expect(watched.stderr).toContain("part cli: from what was compiled\n");
+    expect(watched.stderr).not.toContain("rejected");
   });
 });
 
