@@ -1,6 +1,4 @@
 import { platform, setPriority } from "node:os";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import type { CompileInput } from "../config/compile.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
@@ -17,6 +15,7 @@ import type { Finding } from "../config/report.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot } from "../config/source.ts";
 import type { KeyTable } from "../policy/key.ts";
+import { giveBackMemory } from "./give-back.ts";
 
 /** Where a configuration is loaded from, and what else has a say in it. */
 export interface LoadRequest {
@@ -55,22 +54,13 @@ async function answer(question: LoadQuestion): Promise<LoadAnswer> {
       return { kind: "kept", problem: await keep(question.directory, question.nowMs) };
     case "empty":
       snapshot = undefined;
+      // V8 keeps the pages of a thread that ended for the other threads until one of these happens to let go of them:
+      // 50 MB after a load of 100,000 keys. What is collected before the end goes back to the system.
       giveBackMemory();
       return { kind: "emptied" };
     default:
       return question satisfies never;
   }
-}
-
-/**
- * V8 keeps the pages of a thread that ended for the other threads until one of these happens to let go of them: 50 MB
- * after a load of 100,000 keys. What is collected before the end goes back to the system, by this flavour of collection at once.
- */
-function giveBackMemory(): void {
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc");
-  setFlagsFromString("--no-expose-gc");
-  if (typeof collect === "function") collect({ type: "major", flavor: "last-resort" });
 }
 
 async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequest): Promise<LoadAnswer> {

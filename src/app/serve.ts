@@ -17,6 +17,7 @@ import { openDataPlane } from "./data-plane.ts";
 import type { Drained } from "./drain.ts";
 import { type Begun, loadFirst, readerOf } from "./first-load.ts";
 import { openFleet } from "./fleet.ts";
+import { createUtilization, giveBackMemory, giveBackOnceQuiet } from "./give-back.ts";
 import { createKeyOperations } from "./key-operations.ts";
 import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
@@ -162,6 +163,7 @@ async function start(
     announceDrain,
   });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
+  const givingBack = giveBackOnceQuiet({ clock, utilization: createUtilization(), giveBack: giveBackMemory });
   return {
     listenAddress: plane.address,
     adminAddress: adminListener?.address,
@@ -172,6 +174,7 @@ async function start(
     reload: () => reloadBoth(reloader, shadow),
     stop: async () => {
       drainingSinceMs ??= clock.now();
+      givingBack.cancel();
       reloader.close();
       shadow.close();
       const drained = await plane.drain();

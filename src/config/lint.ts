@@ -1,7 +1,7 @@
 import type { Limit } from "../policy/bucket.ts";
 import type { Key } from "../policy/key.ts";
 import type { KeyFormat } from "../policy/key-format.ts";
-import { compileNetworks, parseAddress, parseNetwork } from "../policy/network.ts";
+import { compileNetworks, type NetworkSet, parseAddress, parseNetwork } from "../policy/network.ts";
 import type { Route } from "../policy/route.ts";
 import { type Grants, grantsScope } from "../policy/scope.ts";
 import { smallestCapacity } from "./compile-limits.ts";
@@ -77,9 +77,11 @@ function lintAuthorizer({ admin }: Main, report: Report): void {
   const ranges = admin?.authorizer?.trustedPeers ?? [];
   if (admin === undefined || ranges.length === 0 || admin.address.kind !== "tcp") return;
   const address = parseAddress(admin.address.host === "localhost" ? "127.0.0.1" : admin.address.host);
-  if (address === undefined || !LOOPBACK.contains(address)) return;
+  const loopback = compileNetworks(["127.0.0.0/8", "::1"]);
+  if (address === undefined || !loopback.contains(address)) return;
   const peers = compileNetworks(ranges);
-  if (ranges.some(isLoopback) || LOOPBACK_ADDRESSES.some(peers.contains)) return;
+  const canAsk = ["127.0.0.1", "::1"].flatMap((text) => parseAddress(text) ?? []).some(peers.contains);
+  if (canAsk || ranges.some((range) => isLoopback(range, loopback))) return;
   report.warning(
     ["admin", "authorizer"],
     `The admin port listens on ${admin.address.host}, where no gateway of admin.authorizer.trustedPeers can ask`,
@@ -87,12 +89,9 @@ function lintAuthorizer({ admin }: Main, report: Report): void {
   );
 }
 
-const LOOPBACK = compileNetworks(["127.0.0.0/8", "::1"]);
-const LOOPBACK_ADDRESSES = ["127.0.0.1", "::1"].flatMap((text) => parseAddress(text) ?? []);
-
-function isLoopback(range: string): boolean {
+function isLoopback(range: string, loopback: NetworkSet): boolean {
   const network = parseNetwork(range);
-  return network !== undefined && LOOPBACK.contains(network.address);
+  return network !== undefined && loopback.contains(network.address);
 }
 
 /** A key that names its successor, which may stand further down. */
