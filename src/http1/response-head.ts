@@ -32,13 +32,20 @@ export function parseResponseHead(text: string): ParsedResponseHead {
   const isLatest = text.charAt(MINOR_AT) === "1";
   const lines = parseFieldLines(text, lineEnd + 2);
   if (typeof lines === "string") return malformed(lines);
-  const framing = readFraming(lines, isLatest);
-  if (typeof framing === "string") return malformed(framing);
+  let framing: ResponseHead["framing"] = CLOSE;
   let persistent = isLatest;
   let keepAliveSeconds: number | undefined;
   for (let index = 0; index < lines.length; index += 2) {
     const value = lines[index + 1] ?? "";
-    switch (toFieldName(lines[index] ?? "").kind) {
+    const { kind } = toFieldName(lines[index] ?? "");
+    switch (kind) {
+      case "content-length":
+      case "transfer-encoding": {
+        const next = addFraming(framing, kind, value, isLatest);
+        if (typeof next === "string") return malformed(next);
+        framing = next;
+        break;
+      }
       case "connection":
         // In doubt it is not used again, which costs a handshake and no more.
         persistent &&= !value.toLowerCase().includes("close");
@@ -61,31 +68,39 @@ export function parseResponseHead(text: string): ParsedResponseHead {
   };
 }
 
-/**
- * What a response's fields say of its body, or the problem as text: two lengths, a length beside a coding, any coding
- * but chunked. Two readers could end such a body in two places (RFC 9112 §6.3).
- */
+/** What a response's fields say of its body, or the problem as text. */
 export function readFraming(lines: FieldLines, knowsChunks: boolean): ResponseHead["framing"] | string {
   let framing: ResponseHead["framing"] = CLOSE;
   for (let index = 0; index < lines.length; index += 2) {
-    const value = lines[index + 1] ?? "";
-    switch (toFieldName(lines[index] ?? "").kind) {
-      case "content-length": {
-        const bytes = parseContentLength(value);
-        if (bytes === undefined || framing.kind !== "close") return "the Content-Length is not one number";
-        framing = { kind: "length", bytes };
-        break;
-      }
-      case "transfer-encoding":
-        // In HTTP/1.0 its framing is faulty, whatever the coding (RFC 9112 §6.1).
-        if (framing.kind !== "close" || !knowsChunks || !isChunkedAlone(value)) {
-          return "the transfer coding is not chunked alone";
-        }
-        framing = { kind: "chunked" };
-        break;
-    }
+    const { kind } = toFieldName(lines[index] ?? "");
+    if (kind !== "content-length" && kind !== "transfer-encoding") continue;
+    const next = addFraming(framing, kind, lines[index + 1] ?? "", knowsChunks);
+    if (typeof next === "string") return next;
+    framing = next;
   }
   return framing;
+}
+
+/**
+ * Takes one more field that frames the body. Two lengths, a length beside a coding, or any coding but chunked are
+ * problems: two readers could end such a body in two places (RFC 9112 §6.3).
+ */
+function addFraming(
+  framing: ResponseHead["framing"],
+  kind: "content-length" | "transfer-encoding",
+  value: string,
+  knowsChunks: boolean,
+): ResponseHead["framing"] | string {
+  if (kind === "content-length") {
+    const bytes = parseContentLength(value);
+    if (bytes === undefined || framing.kind !== "close") return "the Content-Length is not one number";
+    return { kind: "length", bytes };
+  }
+  // In HTTP/1.0 its framing is faulty, whatever the coding (RFC 9112 §6.1).
+  if (framing.kind !== "close" || !knowsChunks || !isChunkedAlone(value)) {
+    return "the transfer coding is not chunked alone";
+  }
+  return { kind: "chunked" };
 }
 
 function readTimeout(value: string): number | undefined {

@@ -10,8 +10,6 @@ export interface Exchange {
   readonly client: ClientExchange;
   readonly method: string;
   readonly target: string;
-  /** The request's field lines but for its framing. */
-  readonly fields: FieldText;
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
   readonly additions: ResponseAdditions;
@@ -40,7 +38,8 @@ export type ForwardFailure = Extract<
 
 /** Sends allowed requests upstream. */
 export interface Forwarder {
-  readonly forward: (exchange: Exchange) => void;
+  /** `fields`: the request's field lines but for its framing. */
+  readonly forward: (exchange: Exchange, fields: FieldText) => void;
   /** Lets what is under way finish, then closes the connections. */
   readonly close: () => Promise<void>;
   /** Ends everything now. */

@@ -127,7 +127,7 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, fields: FieldT
     return;
   }
   if (gateway.isDraining()) client.endConnection();
-  new Forwarding(turn, permit, target, fields).begin();
+  new Forwarding(turn, permit, target).begin(fields);
 }
 
 /** An allowed request on its way; it ends when its key may no longer be used. */
@@ -136,7 +136,6 @@ class Forwarding implements Exchange {
   readonly client: ClientExchange;
   readonly method: string;
   readonly target: string;
-  readonly fields: FieldText;
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
   readonly additions: ResponseAdditions;
@@ -145,12 +144,11 @@ class Forwarding implements Exchange {
   readonly #open: OpenExchange | undefined;
   #ended = false;
 
-  constructor(turn: HttpTurn, permit: Allowed, target: string, fields: FieldText) {
+  constructor(turn: HttpTurn, permit: Allowed, target: string) {
     this.permit = permit;
     this.client = turn.client;
     this.method = turn.arrival.facts.method;
     this.target = target;
-    this.fields = fields;
     this.framing = turn.client.head.framing;
     this.maxBodyBytes = turn.generation.configuration.settings.listen.maxBodyBytes;
     this.additions = toResponseAdditions(turn, permit);
@@ -163,11 +161,11 @@ class Forwarding implements Exchange {
     };
   }
 
-  begin(): void {
+  begin(fields: FieldText): void {
     const { gateway } = this.#turn;
     if (this.#open !== undefined) gateway.openExchanges.add(this.#open);
     try {
-      gateway.forwarder().forward(this);
+      gateway.forwarder().forward(this, fields);
     } catch (error) {
       this.#release();
       throw error;

@@ -1,4 +1,4 @@
-import type { FieldLines } from "../http1/fields.ts";
+import type { FieldLines, FieldText } from "../http1/fields.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientWatcher } from "./client-exchange.ts";
 import type { Exchange, ForwardFailure, Outcome } from "./forward.ts";
@@ -27,10 +27,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   #retried = false;
   #hints = 0;
 
-  constructor(pool: UpstreamPool, exchange: Exchange) {
+  constructor(pool: UpstreamPool, exchange: Exchange, fields: FieldText) {
     this.#pool = pool;
     this.#exchange = exchange;
-    this.#requestHead = toRequestHead(exchange);
+    this.#requestHead = toRequestHead(exchange, fields);
   }
 
   start(): void {
@@ -99,10 +99,9 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   }
 
   answerHead({ status, reason, lines, framing }: ResponseHead): void {
-    const { client, additions } = this.#exchange;
-    const { text, hasDate } = buildResponseFields(status, lines, additions);
+    const { text, hasDate } = buildResponseFields(status, lines, this.#exchange.additions);
     this.#status = status;
-    client.begin({ status, reason, fields: text, hasDate, hasLength: framing.kind === "length" });
+    this.#exchange.client.begin({ status, reason, fields: text, hasDate, hasLength: framing.kind === "length" });
   }
 
   answerData(buffer: Buffer, from: number, to: number): void {
@@ -166,7 +165,7 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
 const CONTENT_EXPECTED: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"]);
 
 /** The request's head, framed by us. */
-function toRequestHead({ method, target, fields, framing }: Exchange): string {
+function toRequestHead({ method, target, framing }: Exchange, fields: FieldText): string {
   const text = `${method} ${target} HTTP/1.1\r\n${fields}`;
   switch (framing.kind) {
     case "none":

@@ -1,15 +1,18 @@
-import { type FieldText, toFieldName } from "../http1/fields.ts";
+import { type FieldKind, type FieldText, toFieldName } from "../http1/fields.ts";
 import type { Allowed } from "../policy/decision.ts";
 import { type KeyFormat, redactKeys } from "../policy/key-format.ts";
 import type { Origin, Peer } from "./client-address.ts";
 import type { Generation } from "./generation.ts";
+import { withoutNominated } from "./nominated.ts";
 
 export type BuiltFields =
   | { readonly kind: "built"; readonly fields: FieldText }
   | { readonly kind: "invalid"; readonly problem: string };
 
-// Nominating these in `Connection` asks for what happens anyway.
+// Naming these in `Connection` asks for what happens anyway.
 const ORDINARY_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "upgrade", "te", ""]);
+// Without these a request is another: `Host` is routing, and framing is read before.
+const KEPT_WHEN_NOMINATED: ReadonlySet<FieldKind> = new Set(["host"]);
 // RFC 9110 §7.2: a name or an address and an optional port. A comma is legal in a name, but is where lists are split.
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+;=]*)(?::\d{0,5})?$/;
 
@@ -26,7 +29,6 @@ export function buildRequestFields(
   generation: Generation,
 ): BuiltFields {
   const { policy, settings } = generation.configuration;
-  const nominated = findNominated(rawHeaders);
   let passed = "";
   let host: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -39,8 +41,13 @@ export function buildRequestFields(
         break;
       case "drop":
       case "request-id":
-      case "connection":
         break;
+      case "connection":
+        if (value.split(",").every((option) => ORDINARY_OPTIONS.has(option.trim().toLowerCase()))) break;
+        return buildRequestFields(
+          withoutNominated(rawHeaders, KEPT_WHEN_NOMINATED),
+          ...([permit, origin, peer, requestId, generation] as const),
+        );
       case "credential":
         passes = policy.credentials.forward || !carriesCredential(name, value, generation);
         break;
@@ -53,27 +60,12 @@ export function buildRequestFields(
         passes = permit.route.allowMethodOverride;
         break;
     }
-    if (passes && nominated?.has(toFieldName(name).lower) !== true) passed += `${name}: ${value}\r\n`;
+    if (passes) passed += `${name}: ${value}\r\n`;
   }
   const ownHost = `host: ${host ?? new URL(settings.upstream.origin).host}\r\n`;
   const forwarding = toForwardingFields(origin, peer, host);
   const identity = permit.principal === undefined ? "" : generation.identity(permit.principal).text;
   return { kind: "built", fields: `${passed}${ownHost}${forwarding}x-request-id: ${requestId}\r\n${identity}` };
-}
-
-/** The fields that the client's `Connection` names, but for those that never pass. */
-function findNominated(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
-  let nominated: Set<string> | undefined;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (toFieldName(rawHeaders[index] ?? "").kind !== "connection") continue;
-    for (const option of (rawHeaders[index + 1] ?? "").split(",")) {
-      const name = option.trim().toLowerCase();
-      if (ORDINARY_OPTIONS.has(name)) continue;
-      nominated ??= new Set();
-      nominated.add(name);
-    }
-  }
-  return nominated;
 }
 
 // RFC 9110 §11.4: a scheme, a blank and credentials. The longest scheme in use, AWS4-HMAC-SHA256, has 16 characters;

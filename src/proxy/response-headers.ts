@@ -1,5 +1,6 @@
-import { type FieldLines, type FieldText, toFieldLines, toFieldName } from "../http1/fields.ts";
+import { type FieldKind, type FieldLines, type FieldText, toFieldLines, toFieldName } from "../http1/fields.ts";
 import type { LimitFields } from "./limit-headers.ts";
+import { withoutNominated } from "./nominated.ts";
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
@@ -37,36 +38,30 @@ export function buildResponseFields(status: number, lines: FieldLines, added: Re
   let text = "";
   let hasDate = false;
   let hasLegacyLimits = false;
-  const nominated = findNominated(lines);
   for (let index = 0; index < lines.length; index += 2) {
     const name = lines[index] ?? "";
+    const value = lines[index + 1] ?? "";
     const { lower, kind } = toFieldName(name);
-    if (kind === "content-length") {
-      // RFC 9110 §8.6: none in a 204, where a client may wait for the bytes it announces.
-      if (status === 204) continue;
-    } else {
-      if (HOP_BY_HOP.has(lower) || nominated?.has(lower) === true) continue;
-      hasDate ||= kind === "date";
-      hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
+    if (kind === "connection") {
+      // Most servers write one of these, and name nothing by it.
+      if (value !== "keep-alive" && value !== "close") {
+        return buildResponseFields(status, withoutNominated(lines, KEPT_WHEN_NOMINATED), added);
+      }
+      continue;
     }
-    text += `${name}: ${lines[index + 1]}\r\n`;
+    // RFC 9110 §8.6: no length in a 204, where a client may wait for the bytes it announces.
+    if (kind === "content-length" ? status === 204 : HOP_BY_HOP.has(lower)) continue;
+    hasDate ||= kind === "date";
+    hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
+    text += `${name}: ${value}\r\n`;
   }
   // `RateLimit` is a list and takes our items beside the app's; `X-RateLimit-*` is not, and the app's stays.
   const legacy = hasLegacyLimits ? "" : added.legacy;
   return { text: `${text}${added.ietf}${legacy}X-Request-Id: ${added.requestId}\r\n`, hasDate };
 }
 
-/** The fields that `Connection` names (RFC 9110 §7.6.1), but for what most servers write and is dropped anyway. */
-function findNominated(lines: FieldLines): ReadonlySet<string> | undefined {
-  let nominated: Set<string> | undefined;
-  for (let index = 0; index < lines.length; index += 2) {
-    const value = lines[index + 1] ?? "";
-    if (toFieldName(lines[index] ?? "").kind !== "connection" || value === "keep-alive" || value === "close") continue;
-    nominated ??= new Set();
-    for (const option of value.split(",")) nominated.add(option.trim().toLowerCase());
-  }
-  return nominated;
-}
+// The framing is read before, and is no option of a connection.
+const KEPT_WHEN_NOMINATED: ReadonlySet<FieldKind> = new Set(["content-length"]);
 
 // RFC 9110 §6.5.1: framing, routing, control data and cookies may not come after the body.
 const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([

@@ -15,7 +15,7 @@ export function createSocketForwarder(settings: UpstreamSettings, clock: Pick<Cl
     clock,
   );
   return {
-    forward: (exchange) => new Relay(pool, exchange).start(),
+    forward: (exchange, fields) => new Relay(pool, exchange, fields).start(),
     close: pool.close,
     destroy: pool.destroy,
   };

@@ -77,8 +77,7 @@ export function findAssertion(turn: Turn, permit: Allowed): FieldText | Promise<
 }
 
 /** What every answer to an allowed request carries. */
-export function toResponseAdditions(turn: Turn, permit: Allowed): ResponseAdditions {
-  const { gateway, generation, requestId } = turn;
+export function toResponseAdditions({ gateway, generation, requestId }: Turn, permit: Allowed): ResponseAdditions {
   const { limitHeaders } = generation.configuration.settings;
   const { ietf, legacy } = toLimitFields(permit.quotas, limitHeaders, gateway.clock.now());
   return { ietf, legacy, requestId };

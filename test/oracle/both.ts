@@ -67,20 +67,23 @@ async function forwardOver(
   const client = new Recorder(behaviour);
   const outcomes: Outcome[] = [];
   await new Promise<void>((resolve) =>
-    forwarder.forward({
-      ...{
-        permit: { kind: "allow", route, principal: undefined, target: undefined, quotas: [] },
-        client,
-        target,
-        maxBodyBytes: undefined,
+    forwarder.forward(
+      {
+        ...{
+          permit: { kind: "allow", route, principal: undefined, target: undefined, quotas: [] },
+          client,
+          target,
+          maxBodyBytes: undefined,
+        },
+        ...{ method: behaviour.method, framing: behaviour.framing },
+        additions: { ietf: "X-Added: 1\r\n", legacy: "", requestId: "id" },
+        done: (outcome) => {
+          outcomes.push(outcome);
+          resolve();
+        },
       },
-      ...{ method: behaviour.method, framing: behaviour.framing },
-      ...{ fields: "Host: a\r\n", additions: { ietf: "X-Added: 1\r\n", legacy: "", requestId: "id" } },
-      done: (outcome) => {
-        outcomes.push(outcome);
-        resolve();
-      },
-    }),
+      "Host: a\r\n",
+    ),
   );
   // What else it does, it does at once: a second outcome, or a word more to the client.
   await new Promise(setImmediate);

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { UpstreamSettings } from "../../src/config/settings.ts";
-import { toFieldLines } from "../../src/http1/fields.ts";
+import { type FieldLines, type FieldText, toFieldLines } from "../../src/http1/fields.ts";
 import { parseContentLength } from "../../src/http1/framing.ts";
 import { readFraming } from "../../src/http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientExchange, ClientWatcher } from "../../src/proxy/client-exchange.ts";
@@ -40,7 +40,7 @@ export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
   const limit = settings.maxConnections + settings.maxQueue;
   let inFlight = 0;
   return {
-    forward: (exchange) => {
+    forward: (exchange, fields) => {
       if (inFlight >= limit) {
         exchange.done({
           kind: "failed",
@@ -50,7 +50,7 @@ export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
         return;
       }
       inFlight += 1;
-      new UndiciRelay(pool, readBefore, exchange, (outcome) => {
+      new UndiciRelay(pool, readBefore, exchange, fields, (outcome) => {
         inFlight -= 1;
         exchange.done(outcome);
       }).start();
@@ -107,6 +107,7 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   readonly #pool: Pool;
   readonly #readBefore: WeakMap<object, number>;
   readonly #exchange: Exchange;
+  readonly #lines: FieldLines;
   readonly #done: (outcome: Outcome) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
@@ -115,10 +116,17 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   #clientGone = false;
   #settled = false;
 
-  constructor(pool: Pool, readBefore: WeakMap<object, number>, exchange: Exchange, done: (outcome: Outcome) => void) {
+  constructor(
+    pool: Pool,
+    readBefore: WeakMap<object, number>,
+    exchange: Exchange,
+    fields: FieldText,
+    done: (outcome: Outcome) => void,
+  ) {
     this.#pool = pool;
     this.#readBefore = readBefore;
     this.#exchange = exchange;
+    this.#lines = toFieldLines(fields);
     this.#done = done;
   }
 
@@ -128,8 +136,8 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   }
 
   #dispatch(): void {
-    const { client, method, target, fields, framing, maxBodyBytes } = this.#exchange;
-    const headers = toFieldLines(fields);
+    const { client, method, target, framing, maxBodyBytes } = this.#exchange;
+    const headers = this.#lines;
     const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.bytes > 0);
     const body = hasBody ? new ClientBody(client, maxBodyBytes) : null;
     const lines = framing.kind === "length" ? [...headers, "content-length", String(framing.bytes)] : headers;
@@ -152,7 +160,7 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText?: string): void {
-    const { client, additions } = this.#exchange;
+    const { client } = this.#exchange;
     if (status < 200) return;
     const lines = toLines(controller.rawHeaders);
     const framing = readFraming(lines, true);
@@ -164,7 +172,7 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
         parseContentLength(lines[index + 1] ?? "") !== undefined,
     );
     this.#status = status;
-    const { text, hasDate } = buildResponseFields(status, lines, additions);
+    const { text, hasDate } = buildResponseFields(status, lines, this.#exchange.additions);
     client.begin({ status, reason: statusText ?? "", fields: text, hasDate, hasLength });
     queueMicrotask(() => {
       if (!this.#settled) client.flush();
