@@ -3,6 +3,7 @@ import type { Document, OpenRecords } from "./document.ts";
 import { openJsonRecords } from "./json-document.ts";
 import { keyRecord, type WrittenKey } from "./key-schema.ts";
 import { openPlainRecords } from "./plain-document.ts";
+import { isPlainKey } from "./plain-key.ts";
 
 /** A large keys file whose records are read anew each time they are gone through, so that they are never all in memory. */
 export interface RecordStream extends Pick<Document, "locate" | "recordLine"> {
@@ -27,6 +28,10 @@ function* readValid({ read }: OpenRecords, batch: number): Generator<readonly Wr
   for (;;) {
     const step = pass.next();
     if (step.done === true) return step.value;
+    if (step.value.every(isPlainKey)) {
+      yield step.value;
+      continue;
+    }
     const valid = records.safeParse(step.value);
     if (!valid.success) return false;
     yield valid.data;
