@@ -41,7 +41,8 @@ async function serve(workers: number): Promise<void> {
     }
     if (msg === "ready") {
       deepStrictEqual([await ask(listen, credential), await ask(listen, "warm_unknown")], [200, 401]);
-      await promisify(execFile)(process.execPath, [...program, "healthcheck", "--admin", admin]);
+      // Patient, since a builder may emulate this architecture, many times slower.
+      await promisify(execFile)(process.execPath, [...program, "healthcheck", "--timeout", "60000", "--admin", admin]);
       // More than is loaded where requests wait, so that the thread for that is among what was compiled.
       await putConfig(100);
     }

@@ -1,9 +1,13 @@
 import { glob, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-/** How a block is treated: run, run with programs that only print what they were asked, or not at all. */
+/**
+ * How a block is treated: run, run by another runner than the test of all pages, run with programs that only print what
+ * they were asked, or not at all.
+ */
 export type Treatment =
   | { readonly kind: "run" }
+  | { readonly kind: "run by"; readonly runner: string }
   | { readonly kind: "printed"; readonly reason: string }
   | { readonly kind: "not run"; readonly reason: string };
 
@@ -21,6 +25,8 @@ export interface Block {
   readonly treatment: Treatment;
   /** Shell in a comment above the block, that a reader has done by other means. */
   readonly before: string | undefined;
+  /** Shell in such a comment, that shows whether the block had its effect. */
+  readonly afterwards: string | undefined;
   readonly commands: readonly Command[];
 }
 
@@ -64,15 +70,20 @@ export function parseBlocks(text: string): readonly Block[] {
 }
 
 /** Reads the comments that stand directly above a block, with nothing else between. */
-function parseComments(above: string): Pick<Block, "treatment" | "before"> {
+function parseComments(above: string): Pick<Block, "treatment" | "before" | "afterwards"> {
   const comments = /((?:<!--(?:(?!-->)[\s\S])*-->\s*)*)$/.exec(above)?.[1] ?? "";
-  let treatment: Treatment = { kind: "run" };
-  let before: string | undefined;
-  for (const [, name, said = ""] of comments.matchAll(/<!-- (not run|printed, not run|before):([\s\S]*?)-->/g)) {
-    if (name === "before") before = `${before ?? ""}${said.trim()}\n`;
-    else treatment = { kind: name === "not run" ? "not run" : "printed", reason: said.trim() };
-  }
-  return { treatment, before };
+  const found = [...comments.matchAll(/<!-- (not run|printed, not run|run by|before|afterwards):([\s\S]*?)-->/g)];
+  const saidBy = (name: string): readonly string[] =>
+    found.flatMap(([, other, said = ""]) => (other === name ? [said.trim()] : []));
+  const shellOf = (name: string): string | undefined => saidBy(name).join("\n") || undefined;
+  return { treatment: toTreatment(saidBy), before: shellOf("before"), afterwards: shellOf("afterwards") };
+}
+
+function toTreatment(saidBy: (name: string) => readonly string[]): Treatment {
+  for (const reason of saidBy("not run")) return { kind: "not run", reason };
+  for (const reason of saidBy("printed, not run")) return { kind: "printed", reason };
+  for (const runner of saidBy("run by")) return { kind: "run by", runner };
+  return { kind: "run" };
 }
 
 /** `$ command`, lines that go on with it, and what it writes. */

@@ -2,24 +2,29 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { SILENT_TERMINAL } from "../../scripts/silent-terminal.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { type Block, parseBlocks, ROOT, readPages } from "./blocks.ts";
 import { findFault } from "./faults.ts";
-import { runPage } from "./session.ts";
+import { isRun, runPage } from "./session.ts";
 
+const CI = ".ci/run";
+const IMAGE_TESTS = "npm run test:image";
 const PATIENCE_MS = 90_000;
 const pages = (await readPages()).filter(({ blocks }) => blocks.length > 0);
 const kept = pages.flatMap(({ path, blocks }) =>
-  blocks.flatMap((block) =>
-    block.treatment.kind === "run" ? [] : [{ at: `${path}:${block.line}`, reason: block.treatment.reason, block }],
-  ),
+  blocks.flatMap((block) => {
+    if (block.treatment.kind === "run") return [];
+    const reason = block.treatment.kind === "run by" ? block.treatment.runner : block.treatment.reason;
+    return [{ at: `${path}:${block.line}`, path, reason, block }];
+  }),
 );
 
 describe("the commands that the pages show", () => {
   // The list of a release has a test of its own, which looks at what would be published besides.
   const others = pages.filter(({ path }) => path !== "docs/releasing.md");
-  const run = others.filter(({ blocks }) => blocks.some(({ treatment }) => treatment.kind !== "not run"));
+  const run = others.filter(({ blocks }) => blocks.some(({ treatment }) => isRun(treatment)));
 
   test.for(run)("those of $path do what is shown", { timeout: PATIENCE_MS }, async (page) => {
     const ran = await runPage(page);
@@ -27,8 +32,8 @@ describe("the commands that the pages show", () => {
     expect(ran.flatMap(findFault)).toEqual([]);
   });
 
-  test.for(kept)("$at is not run ($reason), but names what exists", ({ reason, block }) => {
-    expect(reason.length).toBeGreaterThan(10);
+  test.for(kept)("$at is not run here ($reason), but names what exists", ({ reason, block }) => {
+    if (block.treatment.kind !== "run by") expect(reason.length).toBeGreaterThan(10);
     expect(findMisnamed(reason)).toEqual([]);
     expect(block.commands.length).toBeGreaterThan(0);
     for (const { text } of block.commands) {
@@ -37,12 +42,26 @@ describe("the commands that the pages show", () => {
     }
   });
 
+  test.for(kept.filter(({ block }) => block.treatment.kind === "run by"))(
+    "$at is run by $reason",
+    ({ path, reason, block }) => {
+      if (reason === CI) {
+        const commands = block.commands.flatMap(({ text }) => text.replace(/\s+#.*/, "").split(/\s*&&\s*/));
+        expect(commands.filter((command) => !isOfCi(command))).toEqual([]);
+      } else if (reason !== IMAGE_TESTS) {
+        // A test of one block, which it takes from the page.
+        expect(readFileSync(resolve(ROOT, reason), "utf8")).toContain(`"${path}"`);
+      }
+    },
+  );
+
   test("are found in every fence that holds a prompt, with the comments above it", () => {
     const text = "a\n\n<!-- before: echo 1 -->\n<!-- not run: it is long -->\n```\n$ ls \\\n  -a\nout\n```\n";
     const block: Block = {
       line: 5,
       treatment: { kind: "not run", reason: "it is long" },
-      before: "echo 1\n",
+      before: "echo 1",
+      afterwards: undefined,
       commands: [{ line: 6, text: "ls \\\n  -a", output: "out\n" }],
     };
     expect(parseBlocks(text)).toEqual([block]);
@@ -64,6 +83,22 @@ describe("the commands that the pages show", () => {
   });
 });
 
+/** Whether CI runs a command, as it stands, as its parts, or with tests of which it runs all. */
+function isOfCi(command: string): boolean {
+  const steps = [
+    ...readFileSync(resolve(ROOT, CI), "utf8").matchAll(/^(?:step )?(npm [^|\n]+?)(?: -- .*| \|\| .*)?$/gm),
+  ];
+  const lines = steps.map(([, step = ""]) => step.replace(" --silent", ""));
+  if (lines.includes(command)) return true;
+  const [, part] = /^npm run (\w+)$/.exec(command) ?? [];
+  const scripts = readScripts();
+  if (part !== undefined && scripts[part]?.includes("npm")) return scripts[part].split(" && ").every(isOfCi);
+  if (part !== undefined)
+    return lines.some((line) => scripts[line.replace("npm ", "")]?.includes(`npm run --silent ${part} `));
+  const [, tests] = /^npx vitest run (test\/\S+)(?: -t ".+")?$/.exec(command) ?? [];
+  return tests !== undefined && existsSync(resolve(ROOT, tests));
+}
+
 /** Files of this repository that a text names and that are not there. */
 function findMisnamed(text: string): readonly string[] {
   const named = text.match(/(?<![\w/.-])(?:k8s|charts|test|config|scripts|bench|src|docs)\/[\w./-]*[\w/]/g) ?? [];
@@ -71,10 +106,14 @@ function findMisnamed(text: string): readonly string[] {
 }
 
 function findUnknownScripts(text: string): readonly string[] {
-  const manifest: unknown = JSON.parse(readFileSync(resolve(ROOT, "package.json"), "utf8"));
-  const scripts = typeof manifest === "object" && manifest !== null && "scripts" in manifest ? manifest.scripts : {};
+  const scripts = readScripts();
   const called = [...text.matchAll(/\bnpm (?:run )?(?!run\b|ci\b|pack\b|install\b|publish\b|init\b|view\b)([\w:]+)/g)];
-  return called.flatMap(([, name = ""]) => (Object.hasOwn(Object(scripts), name) ? [] : [`npm run ${name}`]));
+  return called.flatMap(([, name = ""]) => (Object.hasOwn(scripts, name) ? [] : [`npm run ${name}`]));
+}
+
+function readScripts(): Readonly<Record<string, string>> {
+  const manifest = z.object({ scripts: z.record(z.string(), z.string()) });
+  return manifest.parse(JSON.parse(readFileSync(resolve(ROOT, "package.json"), "utf8"))).scripts;
 }
 
 function findUnknownOptions(text: string): readonly string[] {

@@ -3,7 +3,7 @@ import { chmod, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { createFolder, PROGRAM } from "../e2e/harness.ts";
-import { type Block, type Page, ROOT } from "./blocks.ts";
+import { type Block, type Page, ROOT, type Treatment } from "./blocks.ts";
 
 /** What became of one command of a page. */
 export interface Ran {
@@ -21,8 +21,6 @@ interface Step {
   readonly expected: string | undefined;
 }
 
-const DEADLINE_MS = 60_000;
-
 // The programs that change something outside the folder. A block that is printed has functions of these names, that
 // write their command line; in any other they are not found, so that a new block needs a word on how it is treated.
 const OUTSIDE = ["docker", "helm", "kubectl", "kind"];
@@ -38,27 +36,48 @@ echo $! >>"$SESSION/started"
 grep -m 1 '"msg":"ready"' < <(exec tail --pid=$! -n +1 -f "$log")
 `;
 
+/** What another runner has that the test of all pages has not. */
+export interface Runner {
+  /** What blocks call it, that it runs besides. */
+  readonly name: string;
+  /** The command that brings another one into its network. */
+  readonly enter: readonly string[];
+  /** Programs by their names, as scripts. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly env: NodeJS.ProcessEnv;
+  readonly deadlineMs: number;
+}
+
+const ALONE: Runner = { name: "", enter: [], programs: {}, env: {}, deadlineMs: 60_000 };
+
 /**
  * Runs the blocks of a page from its first to its last, as one reader in one shell would, in an empty folder where
  * `latchkey` is the built program.
  */
-export async function runPage(page: Page): Promise<readonly Ran[]> {
+export async function runPage(page: Page, runner: Runner = ALONE): Promise<readonly Ran[]> {
   const folder = await createFolder();
   try {
     const session = join(folder.path, "session");
     const work = join(folder.path, "work");
     await Promise.all([mkdir(session), mkdir(work), mkdir(join(folder.path, "bin"))]);
-    await writeFile(join(folder.path, "bin/latchkey"), LATCHKEY);
-    await chmod(join(folder.path, "bin/latchkey"), 0o755);
-    const inCheckout = page.blocks.some(({ before }) => before?.includes("cd ../checkout"));
+    for (const [name, script] of Object.entries({ ...runner.programs, latchkey: LATCHKEY })) {
+      await writeFile(join(folder.path, "bin", name), script);
+      await chmod(join(folder.path, "bin", name), 0o755);
+    }
+    const blocks = page.blocks.filter(({ treatment }) => isRun(treatment, runner));
+    const inCheckout = blocks.some(({ before }) => before?.includes("cd ../checkout"));
     if (inCheckout) await copyCheckout(join(folder.path, "checkout"));
-    const guarded = inCheckout ? OUTSIDE : [...OUTSIDE, ...OF_A_CHECKOUT];
-    const steps = page.blocks.flatMap((block) => stepsOf(page, block));
+    const guarded = (inCheckout ? OUTSIDE : [...OUTSIDE, ...OF_A_CHECKOUT]).filter(
+      (name) => !(name in runner.programs),
+    );
+    const steps = blocks.flatMap((block) => stepsOf(page, block));
     const script = await folder.write("session.sh", scriptOf(steps, guarded));
-    await promisify(execFile)("bash", [script], {
+    const [command = "bash", ...rest] = [...runner.enter, "bash", script];
+    await promisify(execFile)(command, rest, {
       cwd: work,
-      timeout: DEADLINE_MS,
+      timeout: runner.deadlineMs,
       env: {
+        ...runner.env,
         PATH: [join(folder.path, "bin"), dirname(process.execPath), process.env["PATH"] ?? ""].join(":"),
         HOME: folder.path,
         REPOSITORY: ROOT,
@@ -74,17 +93,23 @@ export async function runPage(page: Page): Promise<readonly Ran[]> {
   }
 }
 
-function stepsOf({ path }: Page, { line, before, treatment, commands }: Block): readonly Step[] {
-  if (treatment.kind === "not run") return [];
-  const prepared = before === undefined ? [] : [{ at: `${path}:${line}, before`, text: before, expected: undefined }];
+/** Whether a block is run here, if only printed. */
+export function isRun(treatment: Treatment, { name }: Pick<Runner, "name"> = ALONE): boolean {
+  return treatment.kind === "run by" ? treatment.runner === name : treatment.kind !== "not run";
+}
+
+function stepsOf({ path }: Page, { line, before, afterwards, treatment, commands }: Block): readonly Step[] {
+  const hidden = (when: string, text: string | undefined) =>
+    text === undefined ? [] : [{ at: `${path}:${line}, ${when}`, text, shell: text, expected: undefined }];
   const shown = commands.map((command) => ({
     at: `${path}:${command.line}`,
     text: command.text,
     expected: command.output,
   }));
   return [
-    ...prepared.map((step) => ({ ...step, shell: step.text })),
+    ...hidden("before", before),
     ...shown.map((step) => ({ ...step, shell: treatment.kind === "printed" ? printing(step.text) : step.text })),
+    ...hidden("afterwards", afterwards),
   ];
 }
 

@@ -60,17 +60,35 @@ async function makeBuildBase(image: string, node: string): Promise<void> {
 }
 
 /** Node, what it is linked with, certificates and a user: no shell, no npm, nothing to list a directory with. */
-async function makeRuntimeBase(image: string, node: string): Promise<void> {
-  const root = await extractDebian([]);
-  await put(NODE, join(root, "nodejs/bin/node"));
+async function makeRuntimeBase(image: string, node: string, program = NODE, architecture?: string): Promise<void> {
+  const root = await extractDebian([], architecture);
+  await put(program, join(root, "nodejs/bin/node"));
   await writeFile(join(root, "etc/passwd"), `${ROOT_ENTRY}nonroot:x:65532:65532::/home/nonroot:/sbin/nologin\n`);
-  await commit(root, image, node, ["--user", "65532", "--entrypoint", '["/nodejs/bin/node"]']);
+  const platform = architecture === undefined ? [] : ["--arch", architecture];
+  const settings = [...platform, "--user", "65532", "--entrypoint", '["/nodejs/bin/node"]'];
+  await commit(root, image, node, settings);
 }
 
-async function extractDebian(more: readonly string[]): Promise<string> {
+/** The same base with the same Node for another architecture, of which nothing has run yet. */
+export async function makeForeignBase(architecture: "arm64"): Promise<string> {
+  const image = `localhost/base:${architecture}`;
+  const node = await must(NODE, "--version");
+  if (await isThere(image, node)) return image;
+  const folder = await mkdtemp(join(ROOT, "node-"));
+  const wanted = `node-linux-${architecture}@${node.replace("v", "")}`;
+  const tarball = await must("npm", "pack", "--silent", "--pack-destination", folder, wanted);
+  await must("tar", "-xzf", join(folder, tarball), "-C", folder, "package/bin/node");
+  await makeRuntimeBase(image, node, join(folder, "package/bin/node"), architecture);
+  await rm(folder, { recursive: true });
+  return image;
+}
+
+async function extractDebian(more: readonly string[], architecture?: string): Promise<string> {
   const root = await mkdtemp(join(ROOT, "base-"));
   const include = ["libc6", "libstdc++6", "libatomic1", "ca-certificates", ...more].join();
-  await must("mmdebstrap", "--quiet", "--mode=root", "--variant=extract", `--include=${include}`, SUITE, root, MIRROR);
+  const foreign = architecture === undefined ? [] : [`--architectures=${architecture}`];
+  const how = ["--quiet", "--mode=root", "--variant=extract", `--include=${include}`, ...foreign];
+  await must("mmdebstrap", ...how, SUITE, root, MIRROR);
   await chmod(root, 0o755);
   return root;
 }

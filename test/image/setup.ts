@@ -5,7 +5,18 @@ import { runToEnd } from "./container.ts";
 import { attempt, IMAGE, must, ROOT, writeEngineSettings } from "./engine.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
-const NEEDED = ["buildah", "podman", "runc", "mmdebstrap", "catatonit", "nsenter", "ip", "curl"];
+const NEEDED = [
+  "buildah",
+  "podman",
+  "runc",
+  "mmdebstrap",
+  "catatonit",
+  "nsenter",
+  "ip",
+  "curl",
+  "docker-registry",
+  "qemu-aarch64-static",
+];
 
 /** Builds the image once for all of these tests, as a user's `docker build` would. */
 export async function setup(): Promise<void> {
@@ -26,7 +37,7 @@ async function checkMachine(): Promise<void> {
   }
   if (missing.length > 0) {
     throw new Error(
-      `The image tests need ${missing.join(", ")}: apt-get install -y buildah podman runc catatonit mmdebstrap iproute2 util-linux curl`,
+      `The image tests need ${missing.join(", ")}: apt-get install -y buildah podman runc catatonit mmdebstrap iproute2 util-linux curl docker-registry qemu-user-static`,
     );
   }
 }
@@ -41,7 +52,7 @@ export async function buildImage(...more: readonly string[]): Promise<void> {
 }
 
 /** On a network with a certificate authority of its own, the build's npm must know it as this machine's Node does. */
-function ownAuthority(): readonly string[] {
+export function ownAuthority(): readonly string[] {
   const authority = process.env["NODE_EXTRA_CA_CERTS"] ?? "";
   if (authority === "") return [];
   const npmrc = join(ROOT, "npmrc");

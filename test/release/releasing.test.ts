@@ -28,7 +28,6 @@ describe("docs/releasing.md", () => {
     expect(outputOf("git tag")).toBe(`git tag --sign v${VERSION} --message Latchkey ${VERSION}\n`);
     expect(outputOf("git push")).toBe(`git push origin main v${VERSION}\n`);
     expect(outputOf("npm publish")).toBe(`npm publish latchkey-${VERSION}.tgz\n`);
-    expect(outputOf("docker build ")).toContain(`-t latchkey:${VERSION} .`);
     expect(outputOf("docker buildx")).toContain(`-t registry.example.com/latchkey:${VERSION} --push .`);
   });
 });
