@@ -108,6 +108,12 @@ describe("the files of this repository that a page names in code", async () => {
 
 const MADE_WHILE_RUNNING = new Set(["config/demo-keys.yaml"]);
 
+describe("README.md", () => {
+  it("is short: what does not help to begin stands in docs/", async () => {
+    expect((await read("README.md")).split("\n").length).toBeLessThanOrEqual(120);
+  });
+});
+
 describe("docs/README.md", () => {
   it("leads to every page under docs/, at most over another page", async () => {
     const reached = new Set<string>();

@@ -22,6 +22,7 @@ describe("docs/releasing.md", () => {
     expect(agreed).toMatch(
       new RegExp(`^${RegExp.escape(VERSION)} in package\\.json, .*Chart\\.yaml.*CHANGELOG\\.md$`, "m"),
     );
+    expect(outputOf("npm pkg")).toBe("");
     expect(outputOf("tar ").split("\n")).toEqual(
       expect.arrayContaining(["package/dist/main.js", "package/dist/THIRD-PARTY-LICENSES.txt", "package/LICENSE"]),
     );
