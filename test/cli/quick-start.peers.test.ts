@@ -6,17 +6,17 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { type Block, readPages } from "../docs/blocks.ts";
+import { findFault } from "../docs/faults.ts";
 import { createFolder } from "../e2e/harness.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const PAGE = "README.md";
 // npm asks a registry, and installs a Node of its own.
 const PATIENCE_MS = 180_000;
 
 test("the README's one command installs, builds and starts a protected app in a clone", {
   timeout: PATIENCE_MS,
 }, async () => {
-  const block = await findBlock();
+  const block = await findBlock("README.md");
   const clone = await cloneCheckout();
   const started = spawn("bash", ["-c", block.commands.map(({ text }) => text).join("\n")], {
     cwd: clone,
@@ -42,12 +42,26 @@ test("the README's one command installs, builds and starts a protected app in a 
   };
   expect(await paste("A key that may read")).toMatch(/^HTTP\/1\.1 200 OK/);
   expect(await paste("The same key, writing")).toMatch(/^HTTP\/1\.1 403/);
+
+  // After what npm says, and the build.
+  const guide = lines.slice(lines.findIndex((line) => line.startsWith("Latchkey runs in front")));
+  const [shown] = (await findBlock("docs/cli.md")).commands;
+  expect(shown?.text).toBe("npm start");
+  const output = withoutPortsAndKeys(`${guide.join("\n")}\n`);
+  expect(findFault({ at: "", text: "", code: 0, output, expected: withoutPortsAndKeys(shown?.output ?? "") })).toEqual(
+    [],
+  );
 });
 
-async function findBlock(): Promise<Block> {
-  const blocks = (await readPages()).find(({ path }) => path === PAGE)?.blocks ?? [];
+/** Ports are the next free ones, keys are new each time. */
+function withoutPortsAndKeys(text: string): string {
+  return text.replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:1").replaceAll(/\bord_live_\w+/g, "ord_live_0");
+}
+
+async function findBlock(page: string): Promise<Block> {
+  const blocks = (await readPages()).find(({ path }) => path === page)?.blocks ?? [];
   const own = blocks.find(({ treatment }) => "runner" in treatment && import.meta.url.endsWith(treatment.runner));
-  if (own === undefined) throw new Error(`${PAGE} has no block that names this test`);
+  if (own === undefined) throw new Error(`${page} has no block that names this test`);
   return own;
 }
 
