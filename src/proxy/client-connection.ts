@@ -7,9 +7,10 @@ import type { DenialReason } from "../policy/decision.ts";
 import type { Peer } from "./client-address.ts";
 import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
 import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
+import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
 import { readSocket, type SocketReads } from "./socket-reads.ts";
-import { copyPart, Unread } from "./unread.ts";
+import { type Part, Unread } from "./unread.ts";
 import { isUpgrade, type UpgradeRequest } from "./upgrade.ts";
 
 /** What a connection asks of the listener it belongs to. */
@@ -57,6 +58,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
   readonly #host: ConnectionHost;
   #state: State = "head";
   readonly #unread = new Unread();
+  readonly #buffers = new ReadBuffers();
   readonly #reads: SocketReads;
   readonly #heads = new RequestHeadReader();
   #exchange: HttpExchange | undefined;
@@ -80,7 +82,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.keepAliveLines = host.keepAliveLines;
     this.#deadlineMs = host.elapsed() + host.settings().headersTimeoutMs;
     socket.setNoDelay(true);
-    this.#reads = readSocket(socket, this.#onRead);
+    this.#reads = readSocket(socket, this.#buffers, this.#onRead);
     socket.on("end", this.#onEnd);
     socket.on("drain", this.#onDrain);
     socket.on("close", this.#onClose);
@@ -231,8 +233,8 @@ export class ClientConnection implements ExchangeConnection, Entry {
   }
 
   #handOver(head: RequestHead): void {
-    const left = this.#unread.take();
-    const rest = copyPart(left, left.from, left.to);
+    const { buffer, from, to } = this.#unread.take();
+    const rest = Buffer.from(buffer.subarray(from, to));
     this.#state = "closing";
     this.#reads.release();
     this.socket.off("end", this.#onEnd);
@@ -249,7 +251,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     if (body === undefined || this.#sink === undefined || this.#bodyPaused) return false;
     this.#awaitBody();
     const part = this.#unread.take();
-    const end = body.read(part.buffer, part.from, part.to, (_, from, to) => this.#give(copyPart(part, from, to)));
+    const end = body.read(part.buffer, part.from, part.to, (_, from, to) => this.#give(part, from, to));
     // It may have failed by what it gave, or its client be gone.
     if (this.#body !== body || this.#state !== "body") return true;
     if (typeof end === "string") {
@@ -267,11 +269,16 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#deadlineMs = bodyIdleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#host.elapsed() + bodyIdleTimeoutMs;
   }
 
-  #give(chunk: Buffer): void {
+  #give({ buffer }: Part, from: number, to: number): void {
     if (this.#state !== "body") return;
-    this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes > this.#maxBodyBytes) this.#failBody("body_too_large", "");
-    else this.#sink?.bodyData(chunk);
+    this.#bodyBytes += to - from;
+    if (this.#bodyBytes > this.#maxBodyBytes) {
+      this.#failBody("body_too_large", "");
+      return;
+    }
+    const chunk = buffer.subarray(from, to);
+    const isHeld = this.#sink?.bodyData(buffer === READ_BUFFER ? Buffer.from(chunk) : chunk);
+    if (isHeld === true) this.#buffers.giveAway();
   }
 
   #endBody(): void {
@@ -378,7 +385,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#bodyBytes = 0;
     this.readBody(
       exchange,
-      { bodyData: ignore, bodyEnd: ignore, bodyFailed: () => exchange.abort() },
+      { bodyData: () => false, bodyEnd: ignore, bodyFailed: () => exchange.abort() },
       MAX_DISCARDED_BYTES,
     );
   }

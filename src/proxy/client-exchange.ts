@@ -8,8 +8,8 @@ export type BodyFailure = Extract<DenialReason, "request_invalid" | "request_tim
 
 /** Takes a request's body as it comes. */
 export interface BodySink {
-  /** The chunk may be kept. */
-  readonly bodyData: (chunk: Buffer) => void;
+  /** Whether the chunk is held: if not, it may be another after the call. */
+  readonly bodyData: (chunk: Buffer) => boolean;
   readonly bodyEnd: () => void;
   /** It will never end as it should; the client may still be told so. */
   readonly bodyFailed: (reason: BodyFailure, detail: string) => void;
@@ -51,7 +51,9 @@ export interface ClientExchange {
   readonly inform: (status: number, reason: string, lines: readonly string[]) => void;
   /** The head of an answer whose body follows. */
   readonly begin: (head: AnswerHead) => void;
-  /** A range of a buffer that is only valid during the call. */
+  /** Whether all that was written has left, so that nothing is held of the buffers that were given. */
+  readonly isFlushed: boolean;
+  /** A range of a buffer. That of `READ_BUFFER` is copied, another is held until all has left. */
   readonly write: (buffer: Buffer, from: number, to: number) => void;
   readonly end: (trailers: FieldLines) => void;
   /** Sends what was gathered; false asks to wait for `clientDrained`. */

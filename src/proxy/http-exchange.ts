@@ -3,6 +3,7 @@ import { type FieldLines, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { Peer } from "./client-address.ts";
 import type { AnswerHead, BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
+import { READ_BUFFER } from "./read-buffers.ts";
 
 /** What an exchange asks of the connection it came on. */
 export interface ExchangeConnection {
@@ -51,6 +52,10 @@ export class HttpExchange implements ClientExchange {
 
   get isOver(): boolean {
     return this.#over;
+  }
+
+  get isFlushed(): boolean {
+    return this.#connection.socket.writableLength === 0;
   }
 
   get endsConnection(): boolean {
@@ -110,8 +115,8 @@ export class HttpExchange implements ClientExchange {
     socket.cork();
     if (this.#chunked) this.#gathered += `${length.toString(16)}\r\n`;
     if (this.#gathered !== "") socket.write(this.#gathered, "latin1");
-    // The buffer is the upstream connection's to read into again.
-    socket.write(Buffer.from(buffer.subarray(from, to)));
+    const range = buffer.subarray(from, to);
+    socket.write(buffer === READ_BUFFER ? Buffer.from(range) : range);
     this.#gathered = this.#chunked ? "\r\n" : "";
     socket.uncork();
   }

@@ -68,11 +68,12 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
     client.readBody(this, maxBodyBytes);
   }
 
-  bodyData(chunk: Buffer): void {
+  bodyData(chunk: Buffer): boolean {
     const connection = this.#connection;
-    if (connection === undefined || this.#settled) return;
+    if (connection === undefined || this.#settled) return false;
     const fits = this.#exchange.framing.kind === "chunked" ? connection.sendChunk(chunk) : connection.sendBody(chunk);
     if (!fits) this.#exchange.client.pauseBody();
+    return connection.socket.writableLength > 0;
   }
 
   bodyDrained(): void {
@@ -106,6 +107,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
 
   answerData(buffer: Buffer, from: number, to: number): void {
     this.#exchange.client.write(buffer, from, to);
+  }
+
+  get isHolding(): boolean {
+    return !this.#exchange.client.isFlushed;
   }
 
   answerRead(): boolean {

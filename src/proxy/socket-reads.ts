@@ -1,11 +1,7 @@
 import { Socket } from "node:net";
+import type { ReadBuffers } from "./read-buffers.ts";
 
-const READ_BYTES = 64 * 1024;
-
-/** Bytes of all plain connections are read into here: each is done with them before the next is read. */
-export const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES);
-
-/** Is given what was read, from the buffer's beginning on. What is in `READ_BUFFER` is valid only during the call. */
+/** Is given what was read: a range from a buffer's beginning on, valid only during the call unless it is given away. */
 export type OnRead = (buffer: Buffer, length: number) => void;
 
 /** A socket that is read. */
@@ -15,23 +11,35 @@ export interface SocketReads {
 }
 
 /**
- * Reads an accepted socket, one buffer for all of them: to make one for each read costs more than to parse a request.
- * Node has an option for it, `onread`, but only for sockets that connect; this sets what that option sets. Where that
- * is not to be found, and with TLS, the socket is read as a stream.
+ * Reads an accepted socket into buffers that are used again: to make one for each read costs more than to parse a
+ * request. Node has an option for it, `onread`, but only for sockets that connect; this sets what that option sets.
+ * Where that is not to be found, and with TLS, the socket is read as a stream.
  */
-export function readSocket(socket: Socket, onRead: OnRead, fields: BufferFields | "elsewhere" = FIELDS): SocketReads {
+export function readSocket(
+  socket: Socket,
+  buffers: ReadBuffers,
+  onRead: OnRead,
+  fields: BufferFields | "elsewhere" = FIELDS,
+): SocketReads {
   const handle: unknown = Reflect.get(socket, "_handle");
   if (fields === "elsewhere" || !canReadInto(handle) || "encrypted" in socket) return readStream(socket, onRead);
   let isReleased = false;
+  let buffer = buffers.next();
   const callback = (length: number): boolean => {
-    if (isReleased) return socket.push(Buffer.from(READ_BUFFER.subarray(0, length)));
-    onRead(READ_BUFFER, length);
+    if (isReleased) return socket.push(Buffer.from(buffer.subarray(0, length)));
+    buffers.filled(length);
+    onRead(buffer, length);
     // Whether to go on: a pause during the call has stopped the reading by itself.
     return !socket.isPaused();
   };
-  Reflect.set(socket, fields.buffer, READ_BUFFER);
+  const next = (): Buffer => {
+    buffer = buffers.next();
+    return buffer;
+  };
+  Reflect.set(socket, fields.buffer, buffer);
   Reflect.set(socket, fields.callback, callback);
-  handle.useUserBuffer(READ_BUFFER);
+  Reflect.set(socket, fields.next, next);
+  handle.useUserBuffer(buffer);
   return {
     release: () => {
       isReleased = true;
@@ -49,15 +57,18 @@ function readStream(socket: Socket, onRead: OnRead): SocketReads {
 export interface BufferFields {
   readonly buffer: symbol;
   readonly callback: symbol;
+  readonly next: symbol;
 }
 
 const FIELDS = findBufferFields(new Socket());
 
 export function findBufferFields(socket: object): BufferFields | "elsewhere" {
   const symbols = Object.getOwnPropertySymbols(socket);
-  const buffer = symbols.find(({ description }) => description === "kBuffer");
-  const callback = symbols.find(({ description }) => description === "kBufferCb");
-  return buffer === undefined || callback === undefined ? "elsewhere" : { buffer, callback };
+  const find = (name: string) => symbols.find(({ description }) => description === name);
+  const [buffer, callback, next] = [find("kBuffer"), find("kBufferCb"), find("kBufferGen")];
+  return buffer === undefined || callback === undefined || next === undefined
+    ? "elsewhere"
+    : { buffer, callback, next };
 }
 
 interface BufferReader {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { FieldLines } from "../http1/fields.ts";
 import { ResponseReader, type ResponseSink } from "../http1/response-reader.ts";
+import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
 import { openUpstreamSocket, type UpstreamAddress } from "./upstream-socket.ts";
 
@@ -30,6 +31,8 @@ export interface AnswerSink extends ResponseSink {
   /** All that was read for now has been told; false asks to read no more until `resume`. */
   readonly answerRead: () => boolean;
   readonly answerEnd: (trailers: FieldLines) => void;
+  /** Whether anything is held of the buffers that were told of. */
+  readonly isHolding: boolean;
   /** `heard`: whether any byte of an answer had come. */
   readonly failed: (failure: ConnectionFailure, heard: boolean) => void;
 }
@@ -53,6 +56,7 @@ export class UpstreamConnection implements Entry {
   readonly #owner: ConnectionOwner;
   readonly #times: ConnectionTimes;
   readonly socket: Socket;
+  readonly #buffers = new ReadBuffers();
   /** The request it carries: who is told of its answer, and what reads it. */
   #sink: AnswerSink | undefined;
   #reader: ResponseReader | undefined;
@@ -70,7 +74,7 @@ export class UpstreamConnection implements Entry {
     this.#owner = owner;
     this.#times = times;
     this.#deadlineMs = owner.elapsed() + times.connectMs;
-    this.socket = openUpstreamSocket(address, (buffer, from, to) => this.#read(buffer, from, to));
+    this.socket = openUpstreamSocket(address, this.#buffers, (buffer, from, to) => this.#read(buffer, from, to));
     this.socket.on(address.kind === "tls" ? "secureConnect" : "connect", this.#onConnect);
     this.socket.on("drain", this.#onDrain);
     this.socket.on("end", this.#onEnd);
@@ -195,11 +199,14 @@ export class UpstreamConnection implements Entry {
   }
 
   #read(buffer: Buffer, from: number, to: number): boolean {
+    const sink = this.#sink;
     try {
       return this.#readAll(buffer, from, to);
     } catch (error) {
       this.#failBroken(error);
       return false;
+    } finally {
+      if (buffer !== READ_BUFFER && sink?.isHolding === true) this.#buffers.giveAway();
     }
   }
 

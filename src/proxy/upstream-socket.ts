@@ -1,6 +1,6 @@
 import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { READ_BUFFER } from "./socket-reads.ts";
+import { READ_BUFFER, type ReadBuffers } from "./read-buffers.ts";
 
 /** Where connections to the upstream lead. */
 export type UpstreamAddress =
@@ -12,7 +12,7 @@ export type UpstreamAddress =
 export type Read = (buffer: Buffer, from: number, to: number) => boolean;
 
 /** Opens a connection. It stands at `connect`, or with TLS at `secureConnect`. */
-export function openUpstreamSocket(address: UpstreamAddress, read: Read): Socket {
+export function openUpstreamSocket(address: UpstreamAddress, buffers: ReadBuffers, read: Read): Socket {
   if (address.kind === "tls") {
     const { host, port, ca } = address;
     const socket = connectTls({
@@ -25,10 +25,16 @@ export function openUpstreamSocket(address: UpstreamAddress, read: Read): Socket
     socket.setNoDelay(true);
     return socket;
   }
+  let buffer = READ_BUFFER;
   const onread = {
-    buffer: READ_BUFFER,
-    callback: (length: number, buffer: Uint8Array) =>
-      read(buffer === READ_BUFFER ? READ_BUFFER : Buffer.from(buffer), 0, length),
+    buffer: () => {
+      buffer = buffers.next();
+      return buffer;
+    },
+    callback: (length: number) => {
+      buffers.filled(length);
+      return read(buffer, 0, length);
+    },
   };
   const where = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
   return connectPlain({ ...where, noDelay: true, onread });

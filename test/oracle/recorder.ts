@@ -69,6 +69,10 @@ export class Recorder implements ClientExchange {
     return this.#answer !== undefined;
   }
 
+  get isFlushed(): boolean {
+    return true;
+  }
+
   get isOver(): boolean {
     return this.#ending !== "open";
   }

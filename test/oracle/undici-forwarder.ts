@@ -90,8 +90,9 @@ class ClientBody extends Readable implements BodySink {
     }
   }
 
-  bodyData(chunk: Buffer): void {
+  bodyData(chunk: Buffer): boolean {
     if (!this.push(chunk)) this.#client.pauseBody();
+    return true;
   }
 
   bodyEnd(): void {

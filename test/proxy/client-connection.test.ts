@@ -38,7 +38,14 @@ describe("ClientConnection", () => {
     const exchange = await next();
     await new Promise<void>((resolve) =>
       exchange.readBody(
-        { bodyData: () => exchange.pauseBody(), bodyEnd: resolve, bodyFailed: () => expect.unreachable() },
+        {
+          bodyData: () => {
+            exchange.pauseBody();
+            return false;
+          },
+          bodyEnd: resolve,
+          bodyFailed: () => expect.unreachable(),
+        },
         undefined,
       ),
     );

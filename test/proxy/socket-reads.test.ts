@@ -1,13 +1,8 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  type BufferFields,
-  findBufferFields,
-  READ_BUFFER,
-  readSocket,
-  type SocketReads,
-} from "../../src/proxy/socket-reads.ts";
+import { READ_BUFFER, ReadBuffers } from "../../src/proxy/read-buffers.ts";
+import { type BufferFields, findBufferFields, readSocket, type SocketReads } from "../../src/proxy/socket-reads.ts";
 
 const KNOWN = findBufferFields(new Socket());
 
@@ -36,7 +31,7 @@ describe.for<readonly [string, BufferFields | "elsewhere", boolean]>([
         read += buffer.toString("latin1", 0, length);
         if (isPausing) socket.pause();
       };
-      reads = readSocket(socket, onRead, fields);
+      reads = readSocket(socket, new ReadBuffers(), onRead, fields);
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");

@@ -62,6 +62,7 @@ describe("createUpstreamPool()", () => {
       answerHead: () => undefined,
       answerData: () => {},
       answerRead: () => true,
+      isHolding: false,
       answerEnd: () => settle("answered"),
       failed: ({ kind }) => settle(kind),
     };
