@@ -7,6 +7,7 @@ import type { Document } from "./document.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
 import { parseDocument } from "./parse-document.ts";
+import { isPlainKeysFile } from "./plain-key.ts";
 import type { Rejected, Watched } from "./policy-store.ts";
 import type { RecordBatch } from "./record-batch.ts";
 import { openRecordStream, type RecordStream } from "./record-stream.ts";
@@ -232,6 +233,7 @@ function parsePart<T extends z.ZodType>(
   file: SourceFile | undefined,
   schema: T,
   found: Diagnostic[],
+  isPlain?: (value: unknown) => value is z.output<T>,
 ): Part<z.output<T>> | undefined {
   if (file === undefined) return undefined;
   const parsed = parseDocument(file.path, file.text);
@@ -240,6 +242,7 @@ function parsePart<T extends z.ZodType>(
     return undefined;
   }
   const { document } = parsed;
+  if (isPlain?.(document.value)) return { document, value: document.value, missing: [] };
   const checked = validate(document, schema);
   if (checked.kind === "valid") return { document, value: checked.value, missing: [] };
   for (const diagnostic of checked.diagnostics) found.push(diagnostic);
@@ -259,7 +262,7 @@ interface KeysPart {
 function readKeysPart(file: SourceFile, isChecked: boolean, found: Diagnostic[]): KeysPart | undefined {
   const stream = openRecordStream(file.path, file.text, BATCH);
   if (stream === undefined || (isChecked && !isValid(stream))) {
-    const part = parsePart(file, keysFileSchema, found);
+    const part = parsePart(file, keysFileSchema, found, isPlainKeysFile);
     return part && { document: part.document, batches: () => sliceRecords(part.document, part.value.keys) };
   }
   const { locate, recordLine, batches } = stream;

@@ -14,6 +14,14 @@ export function isPlainKey(value: unknown): value is WrittenKey {
   return typeof record["id"] === "string" && typeof record["hash"] === "string";
 }
 
+/** A keys file of nothing but such records. */
+export function isPlainKeysFile(value: unknown): value is { readonly keys: WrittenKey[] } {
+  if (typeof value !== "object" || value === null) return false;
+  const [name, ...others] = Object.keys(value);
+  const { keys } = value as { readonly keys?: unknown };
+  return name === "keys" && others.length === 0 && Array.isArray(keys) && keys.every(isPlainKey);
+}
+
 const isText = (value: unknown): boolean => typeof value === "string";
 const isTextOrTexts = (value: unknown): boolean => isText(value) || (Array.isArray(value) && value.every(isText));
 const STATUSES: ReadonlySet<unknown> = new Set<WrittenKey["status"]>(["active", "suspended", "revoked"]);

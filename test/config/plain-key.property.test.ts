@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { keyRecord } from "../../src/config/key-schema.ts";
-import { isPlainKey } from "../../src/config/plain-key.ts";
+import { keyRecord, keysFileSchema } from "../../src/config/key-schema.ts";
+import { isPlainKey, isPlainKeysFile } from "../../src/config/plain-key.ts";
 
 const FIELDS = Object.keys(keyRecord.shape);
 const text = fc.constantFrom("", "orders:read", "100/minute", "active", "revoked", "true");
@@ -37,6 +37,23 @@ const record = fc
     ),
   )
   .map(([needed, more]) => ({ ...needed, ...more }));
+
+describe("isPlainKeysFile()", () => {
+  const plain = { id: "pos", hash: "sha256:00" };
+
+  test.each<readonly [string, boolean, unknown]>([
+    ["a file of plain records", true, { keys: [plain, plain] }],
+    ["a file without a record", true, { keys: [] }],
+    ["one with a field beside them", false, { $schema: "./latchkey-keys.schema.json", keys: [plain] }],
+    ["one with a record the schema is to judge", false, { keys: [plain, { ...plain, naem: "POS" }] }],
+    ["one whose list is none", false, { keys: plain }],
+    ["a list", false, [plain]],
+    ["an empty file", false, null],
+  ])("says of %s whether it is plain: %s", (_, expected, value) => {
+    expect(isPlainKeysFile(value)).toBe(expected);
+    if (expected) expect(keysFileSchema.safeParse(value)).toEqual({ success: true, data: value });
+  });
+});
 
 describe("isPlainKey()", () => {
   test("takes nothing that the schema refuses, and nothing it would change", () => {
