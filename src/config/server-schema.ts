@@ -75,7 +75,7 @@ const upstreamFields = z.strictObject({
   ca: z.string().optional().describe("File with the authority that signed the upstream's certificate, in PEM"),
   timeouts: z
     .strictObject({
-      connect: timer().prefault("2s").describe("Time to open a connection"),
+      connect: timer().prefault("2s").describe("Time to open a connection, or to wait for one that is free"),
       response: timer().prefault("60s").describe("Time from the request's end to the first byte of the response"),
       idle: timer().prefault("5m").describe("Longest silence within a response body, or on a WebSocket"),
     })

@@ -21,6 +21,7 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   ahead: Applicant | undefined;
   behind: Applicant | undefined;
   isWaiting = false;
+  waitingSinceMs = 0;
   #connection: UpstreamConnection | undefined;
   #status = 0;
   #settled = false;
@@ -39,15 +40,11 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   }
 
   #acquire(mustBeNew: boolean): void {
-    if (!this.#pool.acquire(this, mustBeNew)) this.turnAway();
+    if (!this.#pool.acquire(this, mustBeNew)) this.turnAway("every upstream connection and queue place is taken");
   }
 
-  turnAway(): void {
-    this.#settle({
-      kind: "failed",
-      reason: "overloaded",
-      detail: "every upstream connection and queue place is taken",
-    });
+  turnAway(detail: string): void {
+    this.#settle({ kind: "failed", reason: "overloaded", detail });
   }
 
   use(connection: UpstreamConnection): void {

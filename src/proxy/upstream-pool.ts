@@ -7,8 +7,10 @@ import { type Waiter, WaitingLine } from "./waiting-line.ts";
 /** Who waits for a connection. */
 export interface Applicant extends Waiter<Applicant> {
   readonly use: (connection: UpstreamConnection) => void;
-  /** There will be none. */
-  readonly turnAway: () => void;
+  /** There will be none: all are taken and the line is full or too slow, or the pool is destroyed. */
+  readonly turnAway: (detail: string) => void;
+  /** Since when it has stood in line. */
+  waitingSinceMs: number;
 }
 
 /** Connections to one upstream: reused while they are good, never more than so many, first come first served. */
@@ -85,6 +87,8 @@ export function createUpstreamPool(
     MAX_SWEEP_MS,
     Math.max(1, Math.min(times.connectMs, times.responseMs, times.idleMs) / SWEEPS_PER_TIMEOUT),
   );
+  // To wait for a connection is a part of getting one.
+  const isLate = ({ waitingSinceMs }: Applicant, nowMs: number): boolean => nowMs - waitingSinceMs >= times.connectMs;
   const startSweeping = (): void => {
     timer ??= clock.after(sweepMs, sweep);
   };
@@ -92,6 +96,10 @@ export function createUpstreamPool(
     timer = undefined;
     const nowMs = clock.elapsed();
     for (const connection of all.list()) connection.sweep(nowMs);
+    for (let first = queue.first; first !== undefined && isLate(first, nowMs); first = queue.first) {
+      queue.leave(first);
+      first.turnAway("no upstream connection became free in time");
+    }
     if (all.size > 0) startSweeping();
   };
 
@@ -104,7 +112,10 @@ export function createUpstreamPool(
       if (kept !== undefined && !mustBeNew) applicant.use(kept);
       else if (all.size < limits.connections) open(applicant);
       else if (queue.length >= limits.queue) return false;
-      else queue.join(applicant);
+      else {
+        applicant.waitingSinceMs = clock.elapsed();
+        queue.join(applicant);
+      }
       return true;
     },
     withdraw: (applicant) => {
@@ -117,7 +128,9 @@ export function createUpstreamPool(
     destroy: () =>
       end(() => {
         destroyed = true;
-        for (let applicant = queue.next(); applicant !== undefined; applicant = queue.next()) applicant.turnAway();
+        for (let applicant = queue.next(); applicant !== undefined; applicant = queue.next()) {
+          applicant.turnAway("the way to the upstream was closed");
+        }
         for (const connection of all.list()) connection.breakOff();
       }),
   };

@@ -39,8 +39,8 @@ describe("createUpstreamPool()", () => {
     await once(server, "close");
   });
 
-  const create = (limits: PoolLimits): UpstreamPool =>
-    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, TIMES, limits, {
+  const create = (limits: PoolLimits, times = TIMES): UpstreamPool =>
+    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, times, limits, {
       elapsed: () => performance.now(),
       after: (delayMs, task) => {
         const timer = setTimeout(task, delayMs);
@@ -70,6 +70,7 @@ describe("createUpstreamPool()", () => {
       ahead: undefined,
       behind: undefined,
       isWaiting: false,
+      waitingSinceMs: 0,
       turnAway: () => settle("turned away"),
       use: (given) => {
         connection = given;
@@ -110,6 +111,22 @@ describe("createUpstreamPool()", () => {
     (await untilAsked(2)).write(ANSWER);
     expect(await third.outcome).toBe("answered");
     expect(second.connection()).toBeUndefined();
+  });
+
+  test("lets nobody wait longer than a connection may take, first come first turned away", async () => {
+    pool = create({ connections: 1, queue: 2 }, { ...TIMES, connectMs: 40 });
+    const [first, second, third] = [createApplicant(), createApplicant(), createApplicant()];
+    const turnedAway: string[] = [];
+    void second.outcome.then((outcome) => turnedAway.push(`second ${outcome}`));
+    void third.outcome.then((outcome) => turnedAway.push(`third ${outcome}`));
+    for (const { applicant } of [first, second, third]) pool.acquire(applicant, false);
+    await third.outcome;
+    expect(turnedAway).toEqual(["second turned away", "third turned away"]);
+    const fourth = createApplicant();
+    expect(pool.acquire(fourth.applicant, false)).toBe(true);
+    (await untilAsked(1)).write(ANSWER);
+    (await untilAsked(2)).write(ANSWER);
+    expect(await fourth.outcome).toBe("answered");
   });
 
   test("gives nothing once it is destroyed, not even to one whom that has failed", async () => {
