@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { isAbsolute, relative } from "node:path";
 import { Command } from "commander";
 import type { Diagnostic } from "../config/diagnostics.ts";
@@ -39,6 +40,7 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
   const { findFileMounts } = await import("../config/read-mounts.ts");
   const { formatSummary, summarise } = await import("./summary.ts");
   const { systemClock } = await import("../app/clock.ts");
+  const { checkTls } = await import("../app/check-tls.ts");
   const file = toConfigFile(flags.config, terminal);
   const live = await readConfig(file, terminal, systemClock.now());
   const shadow = live.loaded.kind === "loaded" ? live.loaded.configuration.settings.shadow : undefined;
@@ -46,8 +48,12 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
   const shadowFile = shadow === undefined || isAbsolute(file) ? shadow : relative(terminal.cwd, shadow);
   const candidate = shadowFile === undefined ? undefined : await readConfig(shadowFile, terminal, systemClock.now());
   const read = candidate === undefined ? [live] : [live, candidate];
-  const found = withoutRepeats(read.flatMap(findingsOf));
-  const isLoaded = read.every(({ loaded }) => loaded.kind === "loaded");
+  const certificate =
+    live.loaded.kind === "loaded"
+      ? await checkTls(live.loaded.configuration.settings.listen, (path) => readFile(path))
+      : [];
+  const found = [...withoutRepeats(read.flatMap(findingsOf)), ...certificate];
+  const isLoaded = read.every(({ loaded }) => loaded.kind === "loaded") && certificate.length === 0;
   // What is said of this machine's mounts is no fault of the config, so it does not fail a strict check.
   const diagnostics = isLoaded ? [...found, ...(await findFileMounts(live.loaded.files))] : found;
   const failed = !isLoaded || (flags.strict === true && found.length > 0);

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { createDirectory, run } from "./run.ts";
 
@@ -128,3 +131,39 @@ describe("latchkey check", () => {
     expect(out).toContain("latchkey init");
   });
 });
+
+describe("latchkey check, of a certificate", () => {
+  async function checkWith(cert: string, key: string): Promise<string> {
+    const files = { "tls.crt": cert, "tls.key": key, "keys.yaml": KEYS };
+    const directory = await createDirectory(files);
+    const tls = `listen: { tls: { cert: ${directory}/tls.crt, key: ${directory}/tls.key } }\n`;
+    const main = await createDirectory({ "latchkey.yaml": tls + GOOD, "keys.yaml": KEYS });
+    const { code, out } = await run(["check", "--config", `${main}/latchkey.yaml`]);
+    return `${code} ${out.replaceAll(`${directory}/`, "")}`;
+  }
+
+  test("takes one that belongs to its private key, and refuses another's, with both files and what to do", async () => {
+    const [one, other] = [await issue(), await issue()];
+    expect(await checkWith(one.cert, one.key)).toMatch(/^0 .*is valid/);
+    expect(await checkWith(one.cert, other.key)).toMatch(
+      /^1 tls\.key: error: listen\.tls\.key: This private key is not the one of the certificate in tls\.crt\n {2}fix: Put the two of one issue there: /,
+    );
+  });
+
+  test("says which of the files cannot be read, and shows nothing of it", async () => {
+    const { cert, key } = await issue();
+    const broken = (pem: string) => pem.replace(/\n[^-][^\n]*\n/, "\nAAAA\n");
+    expect(await checkWith(broken(cert), key)).toMatch(/^1 tls\.crt: error: listen\.tls\.cert: The first certificate /);
+    const unreadable = await checkWith(cert, broken(key));
+    expect(unreadable).toMatch(/^1 tls\.key: error: listen\.tls\.key: The private key of this file cannot be read\n/);
+    expect(unreadable).not.toContain(key.split("\n").at(-3));
+  });
+});
+
+async function issue(): Promise<{ readonly cert: string; readonly key: string }> {
+  const folder = await createDirectory({});
+  const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost";
+  await promisify(execFile)("openssl", [...request.split(" "), "-keyout", "key", "-out", "cert"], { cwd: folder });
+  const [cert, key] = await Promise.all(["cert", "key"].map((name) => readFile(`${folder}/${name}`, "utf8")));
+  return { cert: cert ?? "", key: key ?? "" };
+}
