@@ -16,7 +16,7 @@ const pages = (await readPages()).filter(({ blocks }) =>
   blocks.some(({ treatment }) => treatment.kind === "run by" && treatment.runner === NAME),
 );
 
-describe("the commands of the pages that need containers", () => {
+describe("the commands of the pages that need containers or a port of their own", () => {
   let network: Network;
   let registry: Registry;
   let foreign: Foreign;
@@ -49,7 +49,7 @@ describe("the commands of the pages that need containers", () => {
 
   test.for(pages)("those of $path do what is shown", { timeout: PATIENCE_MS }, async (page) => {
     const ran = await runPage(page, runner);
-    expect(ran.filter(({ text }) => text.startsWith("docker ")).length).toBeGreaterThan(0);
+    expect(ran.length).toBeGreaterThan(0);
     expect(ran.flatMap(findFault)).toEqual([]);
   });
 });
