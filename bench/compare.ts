@@ -14,8 +14,8 @@ import { type Load, runEnough } from "./measure/wrk.ts";
 import type { ContenderFigures, Round, Settings } from "./report.ts";
 
 const MANY_CONNECTIONS = 1000;
-// Whatever is loaded late or compiled in the background after a start is so by then.
-const SETTLE_MS = 1000;
+// Whatever is loaded late or compiled in the background after a start is so by then, and what only it needed is given back.
+const SETTLE_MS = 3000;
 // A second moves a gigabyte: longer only warms the room.
 const BODY_SECONDS = 2;
 

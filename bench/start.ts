@@ -12,8 +12,8 @@ import type { StartFigures } from "./report.ts";
 
 const SOURCES = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const KEYS = 1000;
-// By then it has let go of what only the start needed.
-const SETTLE_MS = 1000;
+// By then it has let go of what only the start needed, in its first quiet second.
+const SETTLE_MS = 3000;
 
 interface Variant {
   readonly name: string;
@@ -21,7 +21,7 @@ interface Variant {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Time from exec to the ready line and memory a second later, with each measure that shortens a start by itself. */
+/** Time from exec to the ready line and memory three seconds later, with each measure that shortens a start by itself. */
 export async function measureStart(times: number, folder: string): Promise<readonly StartFigures[]> {
   const cache = { NODE_COMPILE_CACHE: join(folder, "compile-cache") };
   const off = { NODE_DISABLE_COMPILE_CACHE: "1" };

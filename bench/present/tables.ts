@@ -121,7 +121,7 @@ export function toGrowthTable(growth: readonly Growth[]): string {
 
 export function toStartTable(start: readonly StartFigures[]): string {
   return alignTable(
-    ["", "ms to ready", "of CPU", "MB a second later"],
+    ["", "ms to ready", "of CPU", "MB when settled"],
     start.map(({ variant, wallMs, cpuMs, rssMb }) => [variant, wallMs.toFixed(0), cpuMs.toFixed(0), rssMb.toFixed(0)]),
   );
 }

@@ -3,7 +3,7 @@ import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/app/clock.ts";
-import { createLoader, type Loader } from "../../src/app/loader.ts";
+import { createLoader, type Loader, type LoaderOptions } from "../../src/app/loader.ts";
 import { parseConfiguration } from "../../src/config/load.ts";
 import { createSourceIo, readSnapshot } from "../../src/config/source.ts";
 import { digestOfContent } from "../../src/config/watcher.ts";
@@ -14,19 +14,15 @@ const WORKER = new URL("../../src/app/load-worker.ts", import.meta.url);
 const MANY = 3_000;
 
 let folder: Folder;
+let options: Omit<LoaderOptions, "workerUrl" | "isStarting">;
 let loader: Loader;
 
 beforeEach(async () => {
   folder = await createFolder();
   const configFile = join(folder.path, "latchkey.yaml");
-  loader = createLoader({
-    configFile,
-    overrides: {},
-    env: {},
-    clock: systemClock,
-    workerUrl: WORKER,
-    isStarting: true,
-  });
+  options = { configFile, overrides: {}, env: {}, clock: systemClock };
+  // As for a reload: at the start files of this size need no thread.
+  loader = createLoader({ ...options, workerUrl: WORKER, isStarting: false });
 });
 afterEach(async () => {
   await loader.close();
@@ -49,6 +45,19 @@ async function writeKeys(keys: readonly object[]): Promise<string> {
 async function loadDirectly() {
   return parseConfiguration(await readSnapshot(join(folder.path, "latchkey.yaml"), createSourceIo({})), {}, 0);
 }
+
+describe("load() of some megabytes", () => {
+  const noThread = new URL("./no-such-worker.ts", import.meta.url);
+
+  test("needs no thread at the start", async () => {
+    await folder.write("latchkey.yaml", MAIN);
+    await writeKeys(records(20_000));
+    const starting = createLoader({ ...options, workerUrl: noThread, isStarting: true });
+    expect(await starting.load()).toMatchObject({ kind: "loaded" });
+    // From then on requests would wait for it.
+    await expect(starting.load()).rejects.toThrow("no-such-worker");
+  });
+});
 
 describe("load() of a large file, by the real thread", () => {
   test("gives the keys, the revision and the places that loading it directly gives", async () => {
