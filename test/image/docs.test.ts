@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { readPages } from "../docs/blocks.ts";
 import { findFault } from "../docs/faults.ts";
 import { type Runner, runPage } from "../docs/session.ts";
@@ -39,9 +39,12 @@ describe("the commands of the pages that need containers or a port of their own"
       },
     };
   }, PATIENCE_MS);
-  afterAll(async () => {
+  // The next page needs its ports.
+  afterEach(async () => {
     const left = await podman("ps", "--all", "--quiet", "--filter", `label=${LABEL}`);
     for (const id of left.split("\n").filter(Boolean)) await attempt("podman", ["rm", "--force", "--time", "0", id]);
+  });
+  afterAll(async () => {
     await foreign?.remove();
     await registry?.stop();
     await network?.remove();
