@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import type { UpstreamSettings } from "../config/settings.ts";
 import type { Clock } from "./clock.ts";
 import type { Forwarder } from "./forward.ts";
@@ -26,5 +25,5 @@ function toAddress({ origin, socketPath, ca }: UpstreamSettings): UpstreamAddres
   const { protocol, hostname, port } = new URL(origin);
   const host = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
   if (protocol === "https:") return { kind: "tls", host, port: port === "" ? 443 : Number(port), ca };
-  return { kind: "tcp", host: isIPv6(host) ? host : hostname, port: port === "" ? 80 : Number(port) };
+  return { kind: "tcp", host, port: port === "" ? 80 : Number(port) };
 }
