@@ -1,4 +1,5 @@
 import { STATUS_CODES } from "node:http";
+import { toFieldText } from "../http1/fields.ts";
 import type { Denial } from "../policy/decision.ts";
 import type { ClientExchange } from "./client-exchange.ts";
 import { type DenialResponse, toDenialResponse } from "./denial-response.ts";
@@ -27,9 +28,11 @@ export function respondBare(exchange: ClientExchange): void {
   else exchange.answer(500, "Internal Server Error", ["Content-Length", "0"], "");
 }
 
-/** Answers on a bare socket, where there is no exchange: what is no request, and refused upgrades. */
+/**
+ * Answers on a bare socket, where there is no exchange: what is no request, and refused upgrades. Throws before any word
+ * of the config could end a field.
+ */
 export function toRawAnswer({ status, headers, body }: DenialResponse): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
-  for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
-  return `${text}Connection: close\r\n\r\n${Buffer.from(body).toString("latin1")}`;
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n${toFieldText(headers)}`;
+  return `${head}Connection: close\r\n\r\n${Buffer.from(body).toString("latin1")}`;
 }
