@@ -149,13 +149,24 @@ function parseScopeParts(text: string, pattern: RoutePattern, report: Report, pa
   return parts;
 }
 
+/** What becomes a part of a scope stands in answers to clients, where a line break would begin another field. */
+export function checkScopePart(text: string, report: Report, path: Path): void {
+  if (isScopeText(`x${text}`) && !text.includes("*")) return;
+  report.error(path, `Expected what can be a part of a scope, such as orders; found ${quote(text)}`);
+}
+
 function compileAliases(written: Readonly<Record<string, string>>, report: Report, path: Path): Aliases {
   const exact = new Map<string, string>();
   const endings: { from: string; to: string }[] = [];
   for (const [from, to] of Object.entries(written)) {
-    if (!from.includes("*") && !to.includes("*")) exact.set(from, to);
-    else if (/^\*[^*]+$/.test(from) && /^\*[^*]*$/.test(to)) endings.push({ from: from.slice(1), to: to.slice(1) });
-    else report.error([...path, from], 'Expected a whole name, or an ending on both sides such as "*ies": "*y"');
+    const isWhole = !from.includes("*") && !to.includes("*");
+    if (!isWhole && !(/^\*[^*]+$/.test(from) && /^\*[^*]*$/.test(to))) {
+      report.error([...path, from], 'Expected a whole name, or an ending on both sides such as "*ies": "*y"');
+      continue;
+    }
+    if (to !== "*") checkScopePart(isWhole ? to : to.slice(1), report, [...path, from]);
+    if (isWhole) exact.set(from, to);
+    else endings.push({ from: from.slice(1), to: to.slice(1) });
   }
   return { exact, endings };
 }

@@ -12,7 +12,7 @@ import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
 import { createKeyCompiler } from "./compile-keys.ts";
 import { compileLimits, compileRate, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileManagement } from "./compile-management.ts";
-import { compileRouteList } from "./compile-routes.ts";
+import { checkScopePart, compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
 import { findNearest } from "./diagnostics.ts";
 import { createKeyLint, lintMain } from "./lint.ts";
@@ -93,7 +93,7 @@ function compileMain(input: CompileInput, found: Findings) {
         keyFormats: formats,
         accept: compileAccept(main, segments, report),
         keys,
-        actions: compileActions(main),
+        actions: compileActions(main, report),
         failureLimit: compileFailureLimit(main, report),
       },
       settings: {
@@ -258,7 +258,8 @@ const DEFAULT_ACTIONS: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-function compileActions({ actions }: Main): ReadonlyMap<string, string> {
+function compileActions({ actions }: Main, report: Report): ReadonlyMap<string, string> {
+  for (const [method, action] of Object.entries(actions)) checkScopePart(action, report, ["actions", method]);
   // RFC 9110 §9.3.2: HEAD is GET without the content, whatever GET is called here.
   const head = actions["HEAD"] ?? actions["GET"];
   return new Map(Object.entries({ ...DEFAULT_ACTIONS, ...actions, ...(head === undefined ? {} : { HEAD: head }) }));

@@ -244,11 +244,15 @@ export class UpstreamConnection implements Entry {
     this.#sink = undefined;
     this.#reader = undefined;
     this.#served += 1;
-    if (reader.isPersistent && this.#requestSent && !more && keptMs > 0) {
-      this.#await(keptMs);
-      this.#owner.free(this);
-    } else this.destroy();
-    sink?.answerEnd(reader.trailers);
+    try {
+      if (reader.isPersistent && this.#requestSent && !more && keptMs > 0) {
+        this.#await(keptMs);
+        this.#owner.free(this);
+      } else this.destroy();
+    } finally {
+      // Whoever is next on this connection may break it, and not the answer that is whole.
+      sink?.answerEnd(reader.trailers);
+    }
   }
 
   #fail(failure: ConnectionFailure): void {
