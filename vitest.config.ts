@@ -1,9 +1,9 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
 // `npm test` runs what needs nothing but this checkout. Tests named *.peers.test.ts need programs a developer's machine
-// may lack (PHP, Python, nginx, Caddy, wrk, vi) or root for mounts; those of test/manifests need kubectl, helm and the
-// models of Kubernetes; those of test/image need root, buildah and podman. `npm run test:peers`, `test:manifests` and
-// `test:image` run these. CI runs all four. `leaking` is a file that must fail.
+// may lack (PHP, Python, nginx, HAProxy, Caddy, wrk, vi) or root for mounts; those of test/manifests need kubectl, helm
+// and the models of Kubernetes; those of test/image need root, buildah and podman. `npm run test:peers`,
+// `test:manifests` and `test:image` run these. CI runs all four. `leaking` is a file that must fail.
 const PEERS = "test/**/*.peers.test.ts";
 const MANIFESTS = "test/manifests/**/*.test.ts";
 const IMAGE = "test/image/**/*.test.ts";

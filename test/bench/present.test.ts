@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { parseOptions } from "../../bench/options.ts";
+import { parseOptions, USAGE } from "../../bench/options.ts";
 import { drawBars, drawLine } from "../../bench/present/chart.ts";
 import { toCharts } from "../../bench/present/charts.ts";
 import { renderPage } from "../../bench/present/page.ts";
@@ -185,6 +185,14 @@ describe("parseOptions()", () => {
     expect(usual).toMatchObject({ rounds: 3, seconds: 4, docs: false });
     expect(typeof usual === "object" && usual.contenders.length).toBe(10);
     expect(quick).toMatchObject({ rounds: 1, seconds: 1, contenders: [{ name: "haproxy" }, { name: "latchkey" }] });
+  });
+
+  test("takes each option as docs/performance.md writes it, and the usage has no other", async () => {
+    const page = await readFile("docs/performance.md", "utf8");
+    const written = [...page.matchAll(/^\| `(--[^`]+)` \|/gm)].map(([, option = ""]) => option.split(" "));
+    for (const option of written) expect(parseOptions(option), option.join(" ")).toBeTypeOf("object");
+    const named = [...USAGE.matchAll(/^ {2}(--\w+)/gm)].map(([, option]) => option);
+    expect(written.map(([option]) => option).toSorted()).toEqual(named.toSorted());
   });
 
   test("says what is wrong", () => {

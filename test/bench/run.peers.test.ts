@@ -1,31 +1,34 @@
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import type { Report } from "../../bench/report.ts";
+import { readPageOf } from "../docs/blocks.ts";
+import { findFault } from "../docs/faults.ts";
+import { runPage } from "../docs/session.ts";
 
-test("npm run bench measures Latchkey against a real upstream, and writes tables, JSON and charts", {
-  timeout: 90_000,
+const NAME = "test/bench/run.peers.test.ts";
+// Some forty seconds where nobody else is at work.
+const PATIENCE_MS = 240_000;
+
+test("what docs/performance.md shows measures Latchkey beside HAProxy, and writes tables, JSON and charts", {
+  timeout: PATIENCE_MS,
 }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), "latchkey-bench-test-"));
-  try {
-    const json = join(folder, "report.json");
-    const args = ["bench/run.ts", "--quick", "--only", "latchkey", "--json", json];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
-    expect(stdout).toMatch(/\n\| Latchkey +\| +[\d.]+ \|/);
-    expect(stderr).toMatch(/\d s {2}round 1, Latchkey: \d+ req\/s/);
-    // Nobody is coloured who does not sit at a terminal.
-    expect(stdout + stderr).not.toContain("\u001b");
-    const { contenders = [] }: Report = JSON.parse(await readFile(json, "utf8"));
-    expect(contenders.map(({ name }) => name)).toEqual(["latchkey"]);
-    const [{ saturated, halfLoad, idleRssMb, busyRssMb, downCpuMs, upCpuMs } = {}] = contenders;
-    for (const figure of [saturated?.cpuUs, halfLoad?.p999Ms, idleRssMb, busyRssMb, downCpuMs, upCpuMs]) {
+  const page = await readPageOf(NAME, "docs/performance.md");
+  const ran = await runPage(page, { name: NAME, enter: [], programs: {}, env: {}, deadlineMs: PATIENCE_MS });
+  expect(ran.flatMap(findFault)).toEqual([]);
+
+  const outputOf = (start: string) => ran.find(({ text }) => text.startsWith(start))?.output ?? `no ${start}`;
+  const bench = outputOf("npm run bench ");
+  expect(bench).toMatch(/\n\| HAProxy +\| +[\d.]+ \| +1\.00 \|/);
+  expect(bench).toMatch(/\n\| Latchkey +\| +[\d.]+ \| +[\d.]+ \|/);
+  expect(bench).toMatch(/\d s {2}round 1, Latchkey: \d+ req\/s/);
+  expect(outputOf("npm run bench:micro ")).toMatch(/\n\| decide\(\) +\| allow: typical +\| +\d+ \|/);
+  // Nobody is coloured who does not sit at a terminal.
+  expect(ran.map(({ output }) => output).join("")).not.toContain("\u001b");
+
+  const { contenders = [] }: Report = JSON.parse(outputOf("grep "));
+  expect(contenders.map(({ name }) => name)).toEqual(["haproxy", "latchkey"]);
+  for (const { saturated, halfLoad, idleRssMb, busyRssMb, downCpuMs, upCpuMs } of contenders) {
+    for (const figure of [saturated.cpuUs, halfLoad.p999Ms, idleRssMb, busyRssMb, downCpuMs, upCpuMs]) {
       expect(figure).toBeGreaterThan(0);
     }
-    expect(await readFile(join(folder, "cpu.svg"), "utf8")).toContain(">Latchkey</text>");
-  } finally {
-    await rm(folder, { recursive: true });
   }
 });

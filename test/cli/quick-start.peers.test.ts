@@ -5,10 +5,11 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { type Block, readPages } from "../docs/blocks.ts";
+import { type Block, readPageOf } from "../docs/blocks.ts";
 import { findFault } from "../docs/faults.ts";
 import { createFolder } from "../e2e/harness.ts";
 
+const NAME = "test/cli/quick-start.peers.test.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 // npm asks a registry, and installs a Node of its own.
 const PATIENCE_MS = 180_000;
@@ -59,9 +60,8 @@ function withoutPortsAndKeys(text: string): string {
 }
 
 async function findBlock(page: string): Promise<Block> {
-  const blocks = (await readPages()).find(({ path }) => path === page)?.blocks ?? [];
-  const own = blocks.find(({ treatment }) => "runner" in treatment && import.meta.url.endsWith(treatment.runner));
-  if (own === undefined) throw new Error(`${page} has no block that names this test`);
+  const [own, ...surplus] = (await readPageOf(NAME, page)).blocks;
+  if (own === undefined || surplus.length > 0) throw new Error(`${page} has more than one block for this test`);
   return own;
 }
 

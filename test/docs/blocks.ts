@@ -2,14 +2,13 @@ import { glob, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
 /**
- * How a block is treated: run, run by another runner than the test of all pages, run with programs that only print what
- * they were asked, or not at all.
+ * How a block is treated: run, run by another runner than the test of all pages, or run with programs that only print
+ * what they were asked. There is no word for leaving one out.
  */
 export type Treatment =
   | { readonly kind: "run" }
   | { readonly kind: "run by"; readonly runner: string }
-  | { readonly kind: "printed"; readonly reason: string }
-  | { readonly kind: "not run"; readonly reason: string };
+  | { readonly kind: "printed"; readonly reason: string };
 
 /** One command of a block. */
 export interface Command {
@@ -51,6 +50,14 @@ export async function readPages(): Promise<readonly Page[]> {
   );
 }
 
+/** A page with those of its blocks only that name a runner, of which there must be one. */
+export async function readPageOf(runner: string, path: string): Promise<Page> {
+  const blocks = (await readPages()).find((page) => page.path === path)?.blocks ?? [];
+  const own = blocks.filter(({ treatment }) => treatment.kind === "run by" && treatment.runner === runner);
+  if (own.length === 0) throw new Error(`${path} has no block that names ${runner}`);
+  return { path, blocks: own };
+}
+
 /** The blocks of commands of a page, with what the comments above them say. */
 export function parseBlocks(text: string): readonly Block[] {
   return [...text.matchAll(/^( *)```(.*)\n([\s\S]*?)^\1```$/gm)].flatMap((match) => {
@@ -72,7 +79,7 @@ export function parseBlocks(text: string): readonly Block[] {
 /** Reads the comments that stand directly above a block, with nothing else between. */
 function parseComments(above: string): Pick<Block, "treatment" | "before" | "afterwards"> {
   const comments = /((?:<!--(?:(?!-->)[\s\S])*-->\s*)*)$/.exec(above)?.[1] ?? "";
-  const found = [...comments.matchAll(/<!-- (not run|printed, not run|run by|before|afterwards):([\s\S]*?)-->/g)];
+  const found = [...comments.matchAll(/<!-- (printed, not run|run by|before|afterwards):([\s\S]*?)-->/g)];
   const saidBy = (name: string): readonly string[] =>
     found.flatMap(([, other, said = ""]) => (other === name ? [said.trim()] : []));
   const shellOf = (name: string): string | undefined => saidBy(name).join("\n") || undefined;
@@ -80,7 +87,6 @@ function parseComments(above: string): Pick<Block, "treatment" | "before" | "aft
 }
 
 function toTreatment(saidBy: (name: string) => readonly string[]): Treatment {
-  for (const reason of saidBy("not run")) return { kind: "not run", reason };
   for (const reason of saidBy("printed, not run")) return { kind: "printed", reason };
   for (const runner of saidBy("run by")) return { kind: "run by", runner };
   return { kind: "run" };

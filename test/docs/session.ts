@@ -95,7 +95,7 @@ export async function runPage(page: Page, runner: Runner = ALONE): Promise<reado
 
 /** Whether a block is run here, if only printed. */
 export function isRun(treatment: Treatment, { name }: Pick<Runner, "name"> = ALONE): boolean {
-  return treatment.kind === "run by" ? treatment.runner === name : treatment.kind !== "not run";
+  return treatment.kind !== "run by" || treatment.runner === name;
 }
 
 function stepsOf({ path }: Page, { line, before, afterwards, treatment, commands }: Block): readonly Step[] {
@@ -121,7 +121,7 @@ function printing(shell: string): string {
 /** All in one shell, so that a folder or a variable of one command is there for the next. */
 function scriptOf(steps: readonly Step[], guarded: readonly string[]): string {
   const guards = guarded.map(
-    (name) => `${name}() { echo "${name} is not run by a test; say so above" >&2; return 127; }\n`,
+    (name) => `${name}() { echo "${name} is not run by this test; name another above the block" >&2; return 127; }\n`,
   );
   const runs = steps.map(
     ({ shell }, index) =>

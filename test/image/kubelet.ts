@@ -7,6 +7,8 @@ import { joinNeighbour, type Neighbour } from "./neighbour.ts";
 export interface Pod {
   /** The pod's node: from here its probes come, and its clients. */
   readonly node: Neighbour;
+  /** The command that brings another one into the pod's network, where the ports are that are forwarded from it. */
+  readonly enter: readonly string[];
   /** What `kubectl get pod` would show, from the exit codes of the ordinary containers alone. */
   readonly phase: () => Promise<"Running" | "Succeeded" | "Failed">;
   /** Resolves when every container's readiness probe has passed; a container without one is ready. */
@@ -117,7 +119,8 @@ export async function startPod(
   await podman("pod", "create", "--name", pod, "--network", "none");
   await podman("pod", "start", pod);
   const infra = await podman("pod", "inspect", "--format", "{{.InfraContainerID}}", pod);
-  const node = await joinNeighbour(Number(await podman("inspect", "--format", "{{.State.Pid}}", infra)), pod);
+  const pid = await podman("inspect", "--format", "{{.State.Pid}}", infra);
+  const node = await joinNeighbour(Number(pid), pod);
 
   const run = (container: Container): Promise<string> => {
     const image = images[container.image];
@@ -144,6 +147,7 @@ export async function startPod(
 
   const self: Pod = {
     node,
+    enter: ["nsenter", "--target", pid, "--net"],
     exitOf,
     exec: (name, ...command) => podman("exec", idOf(name), ...command),
     phase: async () => {

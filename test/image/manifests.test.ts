@@ -2,6 +2,9 @@ import { chmod, chown, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { readPageOf } from "../docs/blocks.ts";
+import { findFault } from "../docs/faults.ts";
+import { runPage } from "../docs/session.ts";
 import { createFolder, type Folder, sha256Of } from "../e2e/harness.ts";
 import { readVolume } from "../manifests/mounts.ts";
 import { toSidecars } from "../manifests/pods.ts";
@@ -10,6 +13,7 @@ import { APP_BASE } from "./bases.ts";
 import { IMAGE } from "./engine.ts";
 import { type Pod, type PodSpec, podSchema, startPod } from "./kubelet.ts";
 
+const NAME = "test/image/manifests.test.ts";
 const GOLDEN = new URL("../manifests/golden/", import.meta.url).pathname;
 const WATCHER = "job_0123456789abcdef0123456789abcdef";
 const CLIENT = "dev_fedcba9876543210fedcba9876543210";
@@ -132,6 +136,17 @@ describe("the Job example, run as a kubelet runs it,", () => {
 });
 
 describe("the development overlay, run as a kubelet runs it,", () => {
+  test("answers what docs/kubernetes.md asks by a forwarded port as that page says", async () => {
+    const page = await readPageOf(NAME, "docs/kubernetes.md");
+    const pod = await startRendered("overlay-development");
+    await pod.becomeReady();
+    // A forwarded port ends at the loopback of the pod's network.
+    const ran = await runPage(page, { name: NAME, enter: pod.enter, programs: {}, env: {}, deadlineMs: 20_000 });
+    expect(ran.flatMap(findFault)).toEqual([]);
+    expect(ran.map(({ output }) => output)).toEqual([expect.stringMatching(/^HTTP\/1\.1 404 [\s\S]*File not found/m)]);
+    expect(await ask(pod, "/api/items")).toMatch(/"code":"credential_missing".* 401$/);
+  });
+
   test("starts, though each container's probes need the other, and ends without a failed request", async () => {
     const pod = await startRendered("overlay-development", { files: CLIENTS_KEY });
     await pod.becomeReady();
