@@ -1,5 +1,5 @@
 import { parseRoutePattern, type Route } from "../policy/route.ts";
-import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
+import { isPlainScope, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkScope } from "./compile-routes.ts";
 import type { MainLines } from "./main-lines.ts";
 import type { Report } from "./report.ts";
@@ -21,7 +21,7 @@ export function compileManagement(
     const scope = scopes[operation];
     if (scope === undefined) continue;
     const path = ["management", "scopes", operation];
-    if (!isScopeText(scope) || scope.includes("*")) {
+    if (!isPlainScope(scope)) {
       report.error(path, `Expected a scope without wildcards or blanks; found ${quote(scope)}`);
       continue;
     }

@@ -8,7 +8,7 @@ import {
   type ScopePart,
   type ScopeTemplate,
 } from "../policy/route.ts";
-import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
+import { isPlainScope, type ScopeCatalogue } from "../policy/scope.ts";
 import { compileLimits, smallestCapacity } from "./compile-limits.ts";
 import { compileRanges } from "./compile-networks.ts";
 import { findNearest, type Path } from "./diagnostics.ts";
@@ -104,7 +104,7 @@ function compileScope(
   const parts = parseScopeParts(text, pattern, report, path);
   if (parts === undefined) return undefined;
   const plain = parts.map((part) => (part.kind === "literal" ? part.text : "x")).join("");
-  if (!isScopeText(plain) || plain.includes("*")) {
+  if (!isPlainScope(plain)) {
     report.error(path, `Expected a scope without wildcards or blanks, such as orders:read; found ${quote(text)}`);
     return undefined;
   }
@@ -151,7 +151,7 @@ function parseScopeParts(text: string, pattern: RoutePattern, report: Report, pa
 
 /** What becomes a part of a scope stands in answers to clients, where a line break would begin another field. */
 export function checkScopePart(text: string, report: Report, path: Path): void {
-  if (isScopeText(`x${text}`) && !text.includes("*")) return;
+  if (isPlainScope(`x${text}`)) return;
   report.error(path, `Expected what can be a part of a scope, such as orders; found ${quote(text)}`);
 }
 

@@ -6,7 +6,7 @@ import type { KeyIndex, KeyTable } from "../policy/key.ts";
 import { type KeyFormat, MIN_SECRET_BITS, parseKeyFormat } from "../policy/key-format.ts";
 import { openKeyTable } from "../policy/key-table.ts";
 import { compileRoutes } from "../policy/route.ts";
-import { isScopeText, type ScopeCatalogue } from "../policy/scope.ts";
+import { isPlainScope, type ScopeCatalogue } from "../policy/scope.ts";
 import { checkSegment, compileDenials } from "./compile-denials.ts";
 import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
 import { createKeyCompiler } from "./compile-keys.ts";
@@ -164,7 +164,7 @@ function compileCatalogue(main: Main, report: Report): ScopeCatalogue | undefine
   const catalogue = new Map(Object.entries(main.scopes).map(([name, entry]) => [name, entry?.implies ?? []]));
   for (const [name, implies] of catalogue) {
     const path = ["scopes", name];
-    if (!isScopeText(name) || name.includes("*")) {
+    if (!isPlainScope(name)) {
       report.error(path, "Expected a scope without wildcards or blanks, such as orders:read");
     }
     for (const [index, implied] of implies.entries()) {

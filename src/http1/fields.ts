@@ -54,7 +54,7 @@ export function toFieldName(name: string): FieldName {
   return found;
 }
 
-export function isFieldValue(text: string): boolean {
+function isFieldValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }
 

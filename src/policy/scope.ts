@@ -18,6 +18,11 @@ export function isScopeText(text: string): boolean {
   return SCOPE_TEXT.test(text) && !TWO_WILDCARDS_IN_SEGMENT.test(text);
 }
 
+/** Whether a text can be one scope, and not a pattern of several. */
+export function isPlainScope(text: string): boolean {
+  return isScopeText(text) && !text.includes("*");
+}
+
 /** Compiles a key's scopes: `*` grants all, `orders:*` by segment; implications are followed to their end. */
 export function compileGrants(scopes: readonly string[], catalogue: ScopeCatalogue): Grants {
   const exact = new Set<string>();

@@ -44,9 +44,14 @@ export function buildRequestFields(
         break;
       case "connection":
         if (value.split(",").every((option) => ORDINARY_OPTIONS.has(option.trim().toLowerCase()))) break;
+        // Once: what is left names nothing any more.
         return buildRequestFields(
           withoutNominated(rawHeaders, KEPT_WHEN_NOMINATED),
-          ...([permit, origin, peer, requestId, generation] as const),
+          permit,
+          origin,
+          peer,
+          requestId,
+          generation,
         );
       case "credential":
         passes = policy.credentials.forward || !carriesCredential(name, value, generation);
