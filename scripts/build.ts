@@ -25,11 +25,15 @@ const common = {
 const forwarder = process.env["LATCHKEY_FORWARDER"] === "undici" ? [overUndici] : [];
 const serve = await buildPart("serve", "src/cli/serve-process.ts", forwarder);
 // What serves is a part of its own: the commands are bundled so that they are evaluated when they are called, and what
-// answers requests is not to pay for that.
-const cli = await buildPart("cli", "src/main.ts", [anotherPart(/\/serve-process\.ts$/, serve)]);
+// answers requests is neither to pay for that nor to hold them.
+const toServe = anotherPart(/\/serve-process\.ts$/, serve);
+const commands = await buildPart("commands", "src/cli/program.ts", [toServe]);
+const cli = await buildPart("cli", "src/main.ts", [toServe, anotherPart(/\/program\.ts$/, commands)]);
 const load = await buildPart("load", "src/app/load-worker.ts", []);
 const plane = await buildPart("plane", "src/app/plane-worker.ts", forwarder);
-await buildStarts({ main: cli, "load-worker": load, "plane-worker": plane });
+await buildStart("main", cli, 'beginStart([...process.execArgv, process.env["NODE_OPTIONS"] ?? ""]);');
+await buildStart("load-worker", load);
+await buildStart("plane-worker", plane);
 await buildAlone("bcrypt-worker", "src/app/bcrypt-worker.ts");
 await chmod(`${made}/main.js`, 0o755);
 await writeFile(`${made}/package.json`, `${JSON.stringify({ type: "commonjs" })}\n`);
@@ -51,7 +55,7 @@ async function buildPart(name: string, entry: string, plugins: Plugin[]): Promis
     define: { "import.meta.url": "importMetaUrl", "import.meta.dirname": "__dirname" },
     // A part is asked for by `require`, which its start gives it.
     supported: { "dynamic-import": false },
-    plugins: [deferred, ...plugins],
+    plugins: [deferred, anotherPart(/\/engine\.ts$/, "engine"), ...plugins],
   });
   for (const input of Object.keys(metafile.inputs)) inputs.add(input);
   const [file] = Object.keys(metafile.outputs);
@@ -59,14 +63,14 @@ async function buildPart(name: string, entry: string, plugins: Plugin[]): Promis
   return basename(file);
 }
 
-/** The files that Node is told to run, each of which runs a part. */
-async function buildStarts(parts: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, part] of Object.entries(parts)) {
-    const contents = `#!/usr/bin/env node
+/** A file that Node is told to run, which runs a part. */
+async function buildStart(name: string, part: string, before = ""): Promise<void> {
+  const contents = `#!/usr/bin/env node
+import { beginStart } from "../src/app/engine.ts";
 import { runPart } from "./compiled-start.ts";
+${before}
 runPart(${JSON.stringify(part)});`;
-    await build({ ...common, stdin: { contents, resolveDir: "scripts", sourcefile: "start.ts" }, entryNames: name });
-  }
+  await build({ ...common, stdin: { contents, resolveDir: "scripts", sourcefile: "start.ts" }, entryNames: name });
 }
 
 async function buildAlone(name: string, entry: string): Promise<void> {

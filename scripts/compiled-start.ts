@@ -1,12 +1,10 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
+import * as engine from "../src/app/engine.ts";
 
-// Compiled code takes what has lived long where it was made for what always will, and makes it in old memory from then
-// on. With a thousand requests under way all of them live long, and their garbage would wait for a full collection.
-setFlagsFromString("--no-allocation-site-pretenuring");
+// Joined as texts here: Node walks a path letter by letter, often enough in a start to have that optimised.
+const folderUrl = pathToFileURL(`${__dirname}/`).href;
 
 interface Part {
   readonly exports: unknown;
@@ -17,23 +15,37 @@ interface Part {
  * check refuses what another version of it made, or was made with other flags. Without it the part starts as well, slower.
  */
 export function runPart(name: string): unknown {
-  const file = join(__dirname, name);
+  const file = `${__dirname}/${name}`;
   // The bundler writes ASCII alone, and a text of single bytes takes half the memory.
   const source = readFileSync(file, "latin1");
   const part: Part = { exports: {} };
-  const script = new Script(source, { filename: file, cachedData: readCompiled(name) });
-  script.runInThisContext()(part.exports, requireFrom, part, file, __dirname, pathToFileURL(file).href);
+  const cachedData = readCompiled(name);
+  const script = engine.withDefaultFlags(() => new Script(source, { filename: file, cachedData }));
+  script.runInThisContext()(part.exports, requireFrom, part, file, __dirname, `${folderUrl}${name}`);
   return part.exports;
 }
 
-const requireFrom = Object.assign(
-  (id: string): unknown => (id.startsWith("./") ? runPart(id.slice("./".length)) : require(id)),
-  require,
-);
+const modules = new Map<string, unknown>();
+// What of Node loads its modules is called so often in all that Maglev compiles it; with the nine of these it would be.
+const MADE_ANEW = "perf_hooks";
+
+const requireFrom = Object.assign((id: string): unknown => {
+  // All parts of a thread share its state.
+  if (id === "./engine") return engine;
+  if (id.startsWith("./")) return runPart(id.slice("./".length));
+  const name = id.replace(/^node:/, "");
+  let exports = modules.get(name);
+  if (exports === undefined) {
+    const load = () => process.getBuiltinModule(id) ?? require(id);
+    exports = name === MADE_ANEW ? load() : engine.withDefaultFlags(load);
+    modules.set(name, exports);
+  }
+  return exports;
+}, require);
 
 function readCompiled(name: string): Buffer | undefined {
   try {
-    return readFileSync(join(__dirname, "compiled", `${name}.${process.version}-${process.arch}`));
+    return readFileSync(`${__dirname}/compiled/${name}.${process.version}-${process.arch}`);
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import vm from "node:vm";
-import { parentPort } from "node:worker_threads";
+import { isMainThread, parentPort } from "node:worker_threads";
 
 // Imported before the built program, it keeps what V8 has compiled of each part for `compiled-start.ts`: when the process
 // ends, and whenever a thread has said something, since a thread that is ended runs nothing more. Node's own module
@@ -32,8 +32,10 @@ if (parentPort !== null) {
 }
 
 function keep(): void {
-  // What is kept bears the flags it was made with, and is to fit those of an ordinary start.
+  // What is kept bears the flags it was made with, and is to fit those under which it will be loaded (`src/app/engine.ts`):
+  // those that V8 has by itself in the first thread, those of a process that serves in the others.
   setFlagsFromString("--flush-bytecode");
+  if (isMainThread) setFlagsFromString("--allocation-site-pretenuring");
   for (const [file, script] of parts) {
     const folder = join(dirname(file), "compiled");
     mkdirSync(folder, { recursive: true });

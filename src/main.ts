@@ -1,15 +1,22 @@
 #!/usr/bin/env node
-import { runProgram } from "./cli/program.ts";
-import { EXIT, type Terminal } from "./cli/terminal.ts";
+import { endStart, withDefaultFlags } from "./app/engine.ts";
+import { createCommandLine, runCommandLine } from "./cli/command-line.ts";
+import { serveCommand } from "./cli/serve.ts";
+import { EXIT, type ExitCode, type Terminal } from "./cli/terminal.ts";
+
+// Loads modules of Node's, which ones depends on what it is.
+const stdout = withDefaultFlags(() => process.stdout);
 
 const terminal: Terminal = {
   env: process.env,
   cwd: process.cwd(),
-  out: (text) => void process.stdout.write(text),
+  out: (text) => void stdout.write(text),
   err: (text) => void process.stderr.write(text),
-  interactive: process.stdin.isTTY && process.stdout.isTTY,
+  get interactive() {
+    return process.stdin.isTTY && stdout.isTTY;
+  },
   // https://no-color.org: set to anything, it means no.
-  colour: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
+  colour: stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
   ask: async (question) => {
     // Loaded where somebody is asked, which few commands do.
     const { createInterface } = await import("node:readline/promises");
@@ -34,12 +41,24 @@ const terminal: Terminal = {
 };
 
 // A reader that has seen enough, such as head, is no failure of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
 process.exitCode = EXIT.ok;
-// Not awaited: the parts of the built program are functions, in which nothing can be at the top level.
-void runProgram(process.argv.slice(2), terminal, (code) => {
+const setExit = (code: ExitCode): void => {
   process.exitCode = code;
-});
+};
+// Not awaited: the parts of the built program are functions, in which nothing can be at the top level.
+void run(process.argv.slice(2));
+
+async function run(argv: readonly string[]): Promise<void> {
+  // What serves stays, so that it loads nothing of the other commands.
+  if (argv[0] === "serve") {
+    await runCommandLine(createCommandLine([serveCommand], terminal, setExit), argv);
+  } else {
+    endStart();
+    const { runProgram } = await import("./cli/program.ts");
+    await runProgram(argv, terminal, setExit);
+  }
+}

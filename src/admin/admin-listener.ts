@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { JWK } from "jose";
 import type { AdminSettings, SocketAddress } from "../config/settings.ts";
+import { listen } from "../proxy/listen.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { Prober } from "./probe.ts";
 import { isToken } from "./token.ts";
@@ -69,12 +70,7 @@ export async function openAdminListener(settings: AdminSettings, backend: AdminB
   });
   // 0 is no limit: Node would drop the lines beyond its own unseen (CVE-2026-58044), and the authoriser counts them.
   server.maxHeadersCount = 0;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    const { address } = settings;
-    if (address.kind === "unix") server.listen({ path: address.path }, resolve);
-    else server.listen({ host: address.host, port: address.port }, resolve);
-  });
+  await listen(server, settings.address);
   const bound = server.address();
   const { address } = settings;
   return {

@@ -4,6 +4,7 @@ import { type Basis, compareWith } from "../config/reload-comparison.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot, type SourceIo } from "../config/source.ts";
 import type { Clock } from "../proxy/clock.ts";
+import { beginServing } from "./engine.ts";
 import { createLoadThread } from "./load-thread.ts";
 import type { LoadRequest } from "./load-worker.ts";
 
@@ -35,6 +36,9 @@ const MAX_DIRECT_BYTES = 4 * 1024;
 // memory, too; beyond these the garbage of this thread's own collector is the larger.
 const MAX_DIRECT_BYTES_AT_START = 4 * 1024 * 1024;
 
+// Some 3,500 keys: from there on what the optimising compilers bring is more than the memory they take is worth.
+const MAX_UNOPTIMISED_BYTES = 1024 * 1024;
+
 // Comparing with this many keys takes a millisecond too.
 const MAX_DIRECT_BASIS_BYTES = 256 * 1024;
 
@@ -43,6 +47,14 @@ export function createLoader({ workerUrl, clock, configFile, overrides, env, isS
   const thread = createLoadThread(workerUrl, clock);
   let maxBytes = isStarting ? MAX_DIRECT_BYTES_AT_START : MAX_DIRECT_BYTES;
   let small: Snapshot | undefined;
+  const inThread: typeof thread.load = (request) => {
+    beginServing();
+    return thread.load(request);
+  };
+  const here = (snapshot: Snapshot, basis: Basis | undefined) => {
+    if (isStarting && sizeOf(snapshot) > MAX_UNOPTIMISED_BYTES) beginServing();
+    return withoutDocument(parseConfiguration(snapshot, overrides, clock.now()), basis);
+  };
   return {
     load: async ({ copy, basis } = {}) => {
       const io = copy === undefined ? createSourceIo(env) : (await openLastGood(copy, env)).io;
@@ -50,8 +62,8 @@ export function createLoader({ workerUrl, clock, configFile, overrides, env, isS
       small = isLarge ? undefined : await readSmallSnapshot(configFile, io, maxBytes);
       const result =
         small === undefined
-          ? await thread.load({ configFile, overrides, env: { ...env }, nowMs: clock.now(), copy, basis })
-          : withoutDocument(parseConfiguration(small, overrides, clock.now()), basis);
+          ? await inThread({ configFile, overrides, env: { ...env }, nowMs: clock.now(), copy, basis })
+          : here(small, basis);
       if (result.kind === "loaded") maxBytes = MAX_DIRECT_BYTES;
       return result;
     },
@@ -66,6 +78,10 @@ export function createLoader({ workerUrl, clock, configFile, overrides, env, isS
     },
     close: thread.close,
   };
+}
+
+function sizeOf({ main, keysFiles }: Snapshot): number {
+  return keysFiles.reduce((sum, { text }) => sum + text.length, main?.text.length ?? 0);
 }
 
 /** Whoever can say where something stands keeps the whole document in memory. */

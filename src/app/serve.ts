@@ -15,6 +15,7 @@ import { createAdminBackend, reloadBoth } from "./admin-backend.ts";
 import { createBcryptVerifier } from "./bcrypt-verifier.ts";
 import { openDataPlane } from "./data-plane.ts";
 import type { Drained } from "./drain.ts";
+import { beginServing } from "./engine.ts";
 import { type Begun, loadFirst, readerOf } from "./first-load.ts";
 import { openFleet } from "./fleet.ts";
 import { createUtilization, giveBackMemory, giveBackOnceQuiet } from "./give-back.ts";
@@ -109,6 +110,7 @@ async function start(
     clock,
   };
   const { writeLines, version } = options;
+  if (threads > 1) beginServing();
   const plane =
     threads === 1
       ? await openDataPlane({
@@ -163,13 +165,16 @@ async function start(
     announceDrain,
   });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
+  const mounts = await findFileMounts(first.files);
+  // The last step: nothing after it asks Node for a module.
+  beginServing();
   const givingBack = giveBackOnceQuiet({ clock, utilization: createUtilization(), giveBack: giveBackMemory });
   return {
     listenAddress: plane.address,
     adminAddress: adminListener?.address,
     workers: threads,
     log,
-    warnings: [...first.warnings, ...(await findFileMounts(first.files))],
+    warnings: [...first.warnings, ...mounts],
     lastGoodCopy: fallback?.keptAt,
     reload: () => reloadBoth(reloader, shadow),
     stop: async () => {

@@ -1,8 +1,9 @@
-import { open, readdir, readlink, stat } from "node:fs/promises";
+import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { toRoomyBytes } from "../policy/roomy.ts";
 import type { Path } from "./diagnostics.ts";
 import { type Document, MAX_FILE_BYTES } from "./document.ts";
+import { withOpenFile } from "./open-file.ts";
 import { parseDocument } from "./parse-document.ts";
 import { createReport, type Finding, locateFindings, type Report } from "./report.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
@@ -41,21 +42,18 @@ export function createSourceIo(environment: SourceIo["environment"]): SourceIo {
 }
 
 /** Reads a whole file; what is read into is larger than what is read, so that its memory is given back. */
-async function readRoomily(path: string): Promise<Uint8Array> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
+function readRoomily(path: string): Promise<Uint8Array> {
+  return withOpenFile(path, async (file) => {
+    const size = await file.size();
     // One byte more tells a file that grows meanwhile, which is judged by its size.
     const bytes = new Uint8Array(new ArrayBuffer(toRoomyBytes(size + 1)), 0, size + 1);
     let length = 0;
     for (;;) {
-      const { bytesRead } = await file.read(bytes, length, bytes.byteLength - length);
+      const bytesRead = await file.read(bytes, length);
       length += bytesRead;
       if (bytesRead === 0 || length > size) return bytes.subarray(0, length);
     }
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 // A kubelet swap takes microseconds and the next is a minute away, so the second attempt succeeds.

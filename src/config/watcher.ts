@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { withOpenFile } from "./open-file.ts";
 
 /** Deferred calls, as the composition root provides them; pending ones must not keep the process alive. */
 export interface Timers {
@@ -226,20 +227,17 @@ async function directoryIdentity(path: string): Promise<string | undefined> {
 const PIECE_BYTES = 128 * 1024;
 
 /** `digestOfContent` of a file of any size, a piece at a time and all in one place: a stream leaves each piece to be collected. */
-async function digestOfFile(path: string): Promise<string> {
-  const digest = createHash("sha256");
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
+function digestOfFile(path: string): Promise<string> {
+  return withOpenFile(path, async (file) => {
+    const digest = createHash("sha256");
+    const size = await file.size();
     const piece = Buffer.allocUnsafeSlow(Math.max(1, Math.min(size, PIECE_BYTES)));
     for (;;) {
-      const { bytesRead } = await file.read(piece, 0, piece.byteLength);
+      const bytesRead = await file.read(piece);
       if (bytesRead === 0) return `content:${digest.digest("hex")}`;
       digest.update(piece.subarray(0, bytesRead));
     }
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function lookAt(path: string, before: Seen | undefined): Promise<Seen> {

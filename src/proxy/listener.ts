@@ -9,6 +9,7 @@ import type { Clock, Timer } from "./clock.ts";
 import { codeOf } from "./forward-failure.ts";
 import type { Gateway } from "./gateway.ts";
 import { handle } from "./handle.ts";
+import { listen } from "./listen.ts";
 import { toPeer } from "./request-facts.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
 import { type Entry, NOT_LISTED, Roster } from "./roster.ts";
@@ -160,18 +161,6 @@ async function listenSomewhere(server: Server, address: SocketAddress, shared: b
     if (!lacksIpv6 || address.kind !== "tcp" || address.host !== "::") throw error;
     await listen(server, { ...address, host: "0.0.0.0" }, shared);
   }
-}
-
-async function listen(server: Server, address: SocketAddress, shared: boolean): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    const listening = () => {
-      server.off("error", reject);
-      resolve();
-    };
-    if (address.kind === "unix") server.listen({ path: address.path }, listening);
-    else server.listen({ host: address.host, port: address.port, backlog: 1024, reusePort: shared }, listening);
-  });
 }
 
 function addressOf(server: Server, asked: SocketAddress): SocketAddress {

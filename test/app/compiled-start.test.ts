@@ -37,8 +37,29 @@ describe("the built program", () => {
     expect(parts).toEqual(["part cli: from what was compiled", "part serve: from what was compiled"]);
   });
 
-  test("loads for a command nothing of what serves", () => {
-    expect(run(PROGRAM, ["--version"]).parts).toEqual(["part cli: from what was compiled"]);
+  test("loads for a command nothing of what serves, and to serve nothing of the commands", () => {
+    const from = (...parts: readonly string[]) => parts.map((part) => `part ${part}: from what was compiled`);
+    expect(run(PROGRAM, ["--version"]).parts).toEqual(from("cli", "commands"));
+    expect(run(PROGRAM, FAILING_SERVE).parts).toEqual(from("cli", "serve"));
+  });
+
+  test("leaves Node what it compiled of its own modules", async () => {
+    const tell = await folder.write(
+      "tell.cjs",
+      `const builtins = require("internal/test/binding").internalBinding("builtins");
+       process.on("exit", () => {
+         const { compiledWithoutCache } = builtins.getCacheUsage?.() ?? builtins;
+         process.stderr.write("made anew: " + [...compiledWithoutCache].sort().join(" ") + "\\n");
+       });`,
+    );
+    const flags = ["--expose-internals", "--require", tell];
+    const { stderr } = spawnSync(process.execPath, [...flags, PROGRAM, ...FAILING_SERVE], { encoding: "utf8" });
+    const [, anew = ""] = stderr.split("made anew: ");
+    // Flags that differ at one of the loads would show in all that it brings in; these are loaded one at a time, when they are used.
+    const names = anew.trim().split(" ");
+    expect(
+      names.filter((name) => !/^(?:perf_hooks|internal\/(?:perf|navigator|histogram|fs)\b.*)$/.test(name)),
+    ).toEqual([]);
   });
 
   test("loads of Node's modules none that only TLS and upgrades need", () => {
@@ -48,12 +69,14 @@ describe("the built program", () => {
     const loaded = stderr.split("\n").filter((line) => line.startsWith("NativeModule "));
     expect(loaded).toContain("NativeModule http");
     for (const name of ["tls", "https", "http2", "zlib"]) expect(loaded).not.toContain(`NativeModule ${name}`);
+    for (const name of ["child_process", "cluster", "readline", "assert"])
+      expect(loaded).not.toContain(`NativeModule ${name}`);
   });
 
   test("starts as well where that was made with other flags", () => {
     const { status, stdout, parts } = run(PROGRAM, ["--version"], ["--no-opt"]);
     expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
-    expect(parts).toEqual(["part cli: what was compiled was rejected"]);
+    expect(parts).toEqual(["cli", "commands"].map((part) => `part ${part}: what was compiled was rejected`));
   });
 
   test("starts as well where it is cut short", async () => {
@@ -61,7 +84,7 @@ describe("the built program", () => {
     for (const name of await readdir(join(copy, "compiled"))) await writeFile(join(copy, "compiled", name), "no code");
     const { status, parts } = run(join(copy, "main.js"), ["--version"]);
     expect(status).toBe(0);
-    expect(parts).toEqual(["part cli: what was compiled was rejected"]);
+    expect(parts).toEqual(["cli", "commands"].map((part) => `part ${part}: what was compiled was rejected`));
   });
 
   test("starts as well where it is not there", async () => {
