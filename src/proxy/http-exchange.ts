@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { type FieldLines, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
+import { writeInBurst } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
 import type { AnswerHead, BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
 import { READ_BUFFER } from "./read-buffers.ts";
@@ -134,7 +135,7 @@ export class HttpExchange implements ClientExchange {
     const { socket } = this.#connection;
     if (this.#gathered !== "") {
       this.#sent = true;
-      socket.write(this.#gathered, "latin1");
+      writeInBurst(socket, this.#gathered);
       this.#gathered = "";
     }
     return !socket.writableNeedDrain;

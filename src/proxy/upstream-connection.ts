@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { FieldLines } from "../http1/fields.ts";
 import { ResponseReader, type ResponseSink } from "../http1/response-reader.ts";
+import { writeInBurst } from "./burst.ts";
 import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
 import { openUpstreamSocket, type UpstreamAddress } from "./upstream-socket.ts";
@@ -98,15 +99,9 @@ export class UpstreamConnection implements Entry {
     this.#requestSent = isWhole;
     this.#heard = false;
     if (this.#isConnected) this.#await(isWhole ? this.#times.responseMs : this.#times.idleMs);
-    if (isWhole) {
-      this.socket.write(text, "latin1");
-      return;
-    }
+    writeInBurst(this.socket, text);
     // What has come of the body leaves with the head.
-    this.socket.cork();
-    this.socket.write(text, "latin1");
-    if (this.#isConnected) sink.headSent();
-    this.socket.uncork();
+    if (!isWhole && this.#isConnected) sink.headSent();
   }
 
   /** Sends a part of the body as it stands; false asks to wait for `bodyDrained`. */
