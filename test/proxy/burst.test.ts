@@ -2,17 +2,19 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { writeInBurst } from "../../src/proxy/burst.ts";
+import { createBurst, WRITES_APART, type WriteText } from "../../src/proxy/burst.ts";
 
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
 }
 
+let writeInBurst: WriteText;
 let server: Server;
 let pairs: readonly [Pair, Pair];
 
 beforeEach(async () => {
+  writeInBurst = createBurst();
   server = createServer({ allowHalfOpen: true });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -72,6 +74,18 @@ test("a socket that is destroyed meanwhile sends nothing, and the others do", as
   const received = await Promise.all(pairs.map(({ far }) => text(far)));
   expect(received).toEqual(["", "abc"]);
   expect(failures).toEqual([]);
+});
+
+test("where a write comes alone, the next go at once, until another is tried", async () => {
+  const [{ near }] = pairs;
+  const isHeld: boolean[] = [];
+  for (let write = 0; write < 2 * (WRITES_APART + 1); write += 1) {
+    writeInBurst(near, "a");
+    isHeld.push(near.writableLength > 0);
+    await new Promise(setImmediate);
+  }
+  const turn = [true, ...Array.from({ length: WRITES_APART }, () => false)];
+  expect(isHeld).toEqual([...turn, ...turn]);
 });
 
 test("says when to wait for what was written to leave", async () => {
