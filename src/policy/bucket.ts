@@ -62,6 +62,8 @@ export interface Spent {
 // Division of windows into intervals is inexact in binary, by up to 10^-8 ms a request for a window of a day;
 // a microsecond of grace keeps exactly `capacity` requests at one instant admissible.
 const GRACE_MS = 1e-3;
+// Of millions a second a microsecond holds several.
+const GRACE_INTERVALS = 0.5;
 
 /** How long, at the limit as it is now, a bucket needs from this instant to be full again: 0 for an idle one. */
 export function settle({ spentMs, atMs, intervalMs }: Spent, limit: Limit, nowMs: number): number {
@@ -75,7 +77,11 @@ export function settle({ spentMs, atMs, intervalMs }: Spent, limit: Limit, nowMs
 /** How long a take of `cost` must wait for a bucket with so much spent; 0 where it is admitted. */
 export function timeToWait(spentMs: number, limit: Limit, cost: number): number {
   const waitMs = spentMs + (cost - limit.capacity) * limit.intervalMs;
-  return waitMs > GRACE_MS ? waitMs : 0;
+  return waitMs > graceOf(limit) ? waitMs : 0;
+}
+
+function graceOf({ intervalMs }: Limit): number {
+  return Math.min(GRACE_MS, GRACE_INTERVALS * intervalMs);
 }
 
 /** Whether a bucket differs from none: a full one does not. */
@@ -90,7 +96,7 @@ export function toRetrySeconds(waitMs: number): number {
 export function toQuota(limit: Limit, spentMs: number): Quota {
   const spent = spentMs / limit.intervalMs;
   // The same grace as in taking, in requests: more of it would promise a request that is then refused.
-  const grace = GRACE_MS / limit.intervalMs;
+  const grace = graceOf(limit) / limit.intervalMs;
   const untilNextMs = spentMs - Math.floor(spent - grace) * limit.intervalMs;
   return {
     limit,
