@@ -79,8 +79,14 @@ function retryAfter(table: Table, owner: string, limit: Limit, cost: number, now
   return waitMs > 0 ? toRetrySeconds(waitMs) : undefined;
 }
 
+function findBucket(buckets: readonly Bucket[], limit: Limit): Bucket | undefined {
+  for (const bucket of buckets) if (bucket.limitId === limit.id) return bucket;
+  return undefined;
+}
+
+/** What was spent of a limit at this instant, and the bucket brought up to it. */
 function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: number): number {
-  const bucket = buckets?.find((candidate) => candidate.limitId === limit.id);
+  const bucket = buckets && findBucket(buckets, limit);
   if (bucket === undefined) return 0;
   bucket.spentMs = settle(bucket, limit, nowMs);
   bucket.atMs = nowMs;
@@ -88,12 +94,16 @@ function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: 
   return bucket.spentMs;
 }
 
+/** Takes from a bucket that was brought up to this instant; what is spent of it then. */
 function spend(buckets: Bucket[], limit: Limit, cost: number, nowMs: number): number {
-  const spentMs = spentTime(buckets, limit, nowMs) + cost * limit.intervalMs;
-  const bucket = buckets.find((candidate) => candidate.limitId === limit.id);
-  if (bucket === undefined) buckets.push({ limitId: limit.id, spentMs, atMs: nowMs, intervalMs: limit.intervalMs });
-  else bucket.spentMs = spentMs;
-  return spentMs;
+  const takenMs = cost * limit.intervalMs;
+  const bucket = findBucket(buckets, limit);
+  if (bucket === undefined) {
+    buckets.push({ limitId: limit.id, spentMs: takenMs, atMs: nowMs, intervalMs: limit.intervalMs });
+    return takenMs;
+  }
+  bucket.spentMs += takenMs;
+  return bucket.spentMs;
 }
 
 /** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */
