@@ -7,6 +7,8 @@ export interface KeyFormat {
   readonly prefix: string;
   readonly segments: readonly FormatSegment[];
   readonly pattern: RegExp;
+  /** The choices in what the pattern captured; of the same choices always the same map. */
+  readonly choicesOf: (groups: RegExpExecArray) => ReadonlyMap<string, string>;
   /** Finds such a key, or most of one, inside other text: for redaction, so it matches too much rather than too little. */
   readonly trace: RegExp;
   /** Bits of randomness in the longest key of this format. */
@@ -151,7 +153,15 @@ function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
     prefix.length >= MIN_TELLING_PREFIX
       ? `(${RegExp.escape(prefix)}[0-9A-Za-z_.~-]{${TRACE_LENGTH},})`
       : `(?=(${unnamed}))`;
-  return { text, prefix, segments, pattern: new RegExp(`^${body}$`), trace: new RegExp(trace, "g"), secretBits };
+  return {
+    text,
+    prefix,
+    segments,
+    pattern: new RegExp(`^${body}$`),
+    choicesOf: createChoices(segments),
+    trace: new RegExp(trace, "g"),
+    secretBits,
+  };
 }
 
 function toPattern(segment: FormatSegment): string {
@@ -174,7 +184,7 @@ export function matchKeyFormat(credential: string, formats: readonly KeyFormat[]
   for (const format of formats) {
     if (!credential.startsWith(format.prefix)) continue;
     const groups = format.pattern.exec(credential);
-    if (groups !== null && hasValidChecksum(credential, format)) return { format, segments: toChoices(format, groups) };
+    if (groups !== null && hasValidChecksum(credential, format)) return { format, segments: format.choicesOf(groups) };
   }
   return undefined;
 }
@@ -189,15 +199,27 @@ export function isPrefixedKey(text: string, formats: readonly KeyFormat[]): bool
   );
 }
 
-function toChoices(format: KeyFormat, groups: RegExpExecArray): ReadonlyMap<string, string> {
-  const choices = new Map<string, string>();
-  let group = 1;
-  for (const segment of format.segments) {
-    if (segment.kind === "literal") continue;
-    if (segment.kind === "choice") choices.set(segment.name, groups[group] ?? "");
-    group += 1;
-  }
-  return choices;
+// Most formats offer a handful of combinations. Of one that offers more none is remembered.
+const MAX_COMBINATIONS = 1024;
+
+function createChoices(segments: readonly FormatSegment[]): KeyFormat["choicesOf"] {
+  const choices = segments
+    .filter((segment) => segment.kind !== "literal")
+    .flatMap((segment, index) => (segment.kind === "choice" ? { ...segment, group: index + 1 } : []));
+  const choicesOf: KeyFormat["choicesOf"] = (groups) =>
+    new Map(choices.map(({ name, group }) => [name, groups[group] ?? ""]));
+  if (choices.reduce((count, { values }) => count * values.length, 1) > MAX_COMBINATIONS) return choicesOf;
+  const remembered: ReadonlyMap<string, string>[] = [];
+  return (groups) => {
+    // Which combination it is, as a number whose digits are the choices.
+    let combination = 0;
+    for (const { group, values } of choices) {
+      combination = combination * values.length + values.indexOf(groups[group] ?? "");
+    }
+    const made = remembered[combination] ?? choicesOf(groups);
+    remembered[combination] = made;
+    return made;
+  };
 }
 
 function hasValidChecksum(credential: string, format: KeyFormat): boolean {

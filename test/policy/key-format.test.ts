@@ -44,6 +44,22 @@ const formats = fc
 const checksumFormats = formats.filter(({ segments }) => segments.at(-1)?.kind === "checksum");
 
 describe("matchKeyFormat()", () => {
+  test.for([
+    ["few combinations, which are remembered", 2],
+    ["more combinations than are remembered", 12],
+  ] as const)("matchKeyFormat() reads the choices of one format back, whatever it read before: %s", ([, count]) => {
+    const names = Array.from({ length: count }, (_, index) => `choice${index}`);
+    const chosen = format(`${names.map((name) => `{${name}:live|test|eu}_`).join("")}{secret:hex(32)}`);
+    const combination = fc.array(fc.constantFrom("live", "test", "eu"), { minLength: count, maxLength: count });
+    fc.assert(
+      fc.property(combination, (values) => {
+        const choices = new Map(names.map((name, index) => [name, values[index] ?? ""]));
+        expect(matchKeyFormat(generateCredential(chosen, choices), [chosen])?.segments).toEqual(choices);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test("matchKeyFormat() recognises every generated credential and reads back its choices", () => {
     fc.assert(
       fc.property(formats, fc.nat(), (chosen, pick) => {
