@@ -50,13 +50,16 @@ describe("take()", () => {
     );
   });
 
-  test.for([1e6, 1e7, 1e9])("take() admits exactly a burst of ten at one instant, however short the interval: %d/second", (count) => {
-    const limit = createLimit(count, 1000, 10);
-    const table = createBucketTable();
-    const first = take(table, [limit], NOW);
-    expect(first).toMatchObject({ kind: "taken", quotas: [{ remaining: 9 }] });
-    expect(countAdmitted(table, [limit], NOW)).toBe(9);
-  });
+  test.for([1e6, 1e7, 1e9])(
+    "take() admits exactly a burst of ten at one instant, however short the interval: %d/second",
+    (count) => {
+      const limit = createLimit(count, 1000, 10);
+      const table = createBucketTable();
+      const first = take(table, [limit], NOW);
+      expect(first).toMatchObject({ kind: "taken", quotas: [{ remaining: 9 }] });
+      expect(countAdmitted(table, [limit], NOW)).toBe(9);
+    },
+  );
 
   test("take() never admits more than capacity plus rate times time in any window", () => {
     fc.assert(
