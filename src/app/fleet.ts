@@ -4,6 +4,7 @@ import type { LoadedConfiguration } from "../config/load.ts";
 import type { SocketAddress } from "../config/settings.ts";
 import { allocateBuckets, freeLocks, openSharedBuckets } from "../limits/shared-buckets.ts";
 import type { TlsMaterial } from "../proxy/listener.ts";
+import type { LineBytes } from "../telemetry/line-batches.ts";
 import { keepCounts, type MetricsSnapshot } from "../telemetry/metrics-total.ts";
 import { type Answering, type AnsweringOptions, createAnswering } from "./answering.ts";
 import type { BcryptVerifier } from "./bcrypt-verifier.ts";
@@ -20,7 +21,7 @@ export interface FleetOptions extends Omit<AnsweringOptions, "state" | "shadowBu
   readonly workerUrl: URL;
   readonly verifier: BcryptVerifier;
   /** Writes lines of other threads, as they are. */
-  readonly writeLines: (text: string) => void;
+  readonly writeLines: (lines: LineBytes) => void;
   readonly version: string;
   /** How often it is looked whether threads still say something. */
   readonly lookIntervalMs?: number;

@@ -3,6 +3,7 @@ import type { BucketMemory } from "../limits/shared-buckets.ts";
 import type { TlsMaterial } from "../proxy/listener.ts";
 import type { OperationResult } from "../proxy/manage.ts";
 import type { ShadowNumbers } from "../proxy/shadow.ts";
+import type { LineBytes } from "../telemetry/line-batches.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics-total.ts";
 import type { DigestVerdict } from "./bcrypt-verifier.ts";
 import type { Drained } from "./drain.ts";
@@ -59,7 +60,7 @@ export type FromPlane =
   | { readonly kind: "counts"; readonly metrics: MetricsSnapshot }
   | { readonly kind: "report"; readonly id: number; readonly report: PlaneReport }
   | { readonly kind: "ask"; readonly id: number; readonly question: PlaneQuestion }
-  | { readonly kind: "log"; readonly text: string }
+  | { readonly kind: "log"; readonly lines: LineBytes }
   | { readonly kind: "drained"; readonly drained: Drained }
   | { readonly kind: "closed"; readonly metrics: MetricsSnapshot };
 

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { SocketAddress } from "../config/settings.ts";
+import type { LineBytes } from "../telemetry/line-batches.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics-total.ts";
 import type { Drained } from "./drain.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneReport, PlaneStart, ToPlane } from "./plane-messages.ts";
@@ -30,7 +31,7 @@ export interface Ended {
 export interface PlaneThreadOptions {
   readonly workerUrl: URL;
   readonly start: PlaneStart;
-  readonly write: (text: string) => void;
+  readonly write: (lines: LineBytes) => void;
   readonly answer: (question: PlaneQuestion) => Promise<PlaneAnswer>;
 }
 
@@ -89,7 +90,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
   });
   worker.on("message", (message: FromPlane) => {
     heardSince = true;
-    if (message.kind === "log") write(message.text);
+    if (message.kind === "log") write(message.lines);
     if (message.kind === "counts" || message.kind === "closed") counts = message.metrics;
     if (message.kind === "report") counts = message.report.metrics;
     if (message.kind === "ask") {

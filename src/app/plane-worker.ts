@@ -29,7 +29,7 @@ async function run(): Promise<void> {
 
   const configuration = open(start.parcel);
   const { settings } = configuration;
-  const lines = createLineBatches((text) => post({ kind: "log", text }), clock.after);
+  const lines = createLineBatches((bytes) => post({ kind: "log", lines: bytes }), clock.after);
   const log = createLog(settings.log.level, lines, clock.now);
   const metrics = createMetrics(start.version, "thread");
   const verified = createVerifiedCache(start.secret);

@@ -9,6 +9,7 @@ import type { Configuration, Settings, SocketAddress } from "../config/settings.
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { createShadowBuckets } from "../policy/shadow.ts";
 import type { Clock } from "../proxy/clock.ts";
+import type { LineBytes } from "../telemetry/line-batches.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { createAdminBackend, reloadBoth } from "./admin-backend.ts";
@@ -36,7 +37,7 @@ export interface ServeOptions {
   readonly createLog: (configuration: Configuration) => Log;
   readonly metrics: Metrics;
   /** Writes lines of the log that another thread made. */
-  readonly writeLines: (text: string) => void;
+  readonly writeLines: (lines: LineBytes) => void;
   readonly version: string;
 }
 

@@ -3,10 +3,17 @@ import pkg from "../../package.json" with { type: "json" };
 import { systemClock } from "../app/clock.ts";
 import { type ServeOptions, type ServingProcess, serve } from "../app/serve.ts";
 import { formatDiagnostics } from "../config/diagnostics.ts";
-import { createLineBatches } from "../telemetry/line-batches.ts";
+import { createLineBatches, type LineBytes } from "../telemetry/line-batches.ts";
 import { createLog } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import type { Terminal } from "./terminal.ts";
+
+declare module "sonic-boom" {
+  interface SonicBoom {
+    /** What its types leave out: with `contentMode: "buffer"` it takes bytes. */
+    write(bytes: Buffer): boolean;
+  }
+}
 
 const STDOUT = 1;
 // Where nobody reads the log, lines are lost rather than memory.
@@ -18,21 +25,26 @@ export async function startProcess(
   options: Pick<ServeOptions, "configFile" | "overrides" | "lastGood">,
 ): Promise<ServingProcess | undefined> {
   // Written by another thread in batches; what is left is written when the process ends.
-  const destination = pino.destination({ dest: STDOUT, sync: false, maxLength: LOG_MAX_BYTES });
-  const lines = createLineBatches((text) => void destination.write(text), systemClock.after);
+  const destination = pino.destination({ dest: STDOUT, sync: false, maxLength: LOG_MAX_BYTES, contentMode: "buffer" });
+  const write = ({ buffer, byteOffset, byteLength }: LineBytes): void =>
+    void destination.write(Buffer.from(buffer, byteOffset, byteLength));
+  const batches = createLineBatches(write, systemClock.after);
   const served = await serve({
     ...options,
     env: terminal.env,
     clock: systemClock,
-    writeLines: lines.write,
+    writeLines: (lines) => {
+      batches.flush();
+      write(lines);
+    },
     version: pkg.version,
-    createLog: ({ settings }) => createLog(settings.log.level, lines, systemClock.now),
+    createLog: ({ settings }) => createLog(settings.log.level, batches, systemClock.now),
     metrics: createMetrics(pkg.version),
   });
   switch (served.kind) {
     case "serving":
       terminal.onExit(() => {
-        lines.flush();
+        batches.flush();
         destination.flushSync();
       });
       for (const warning of served.process.warnings) served.process.log.warn({ warning }, "config warning");

@@ -13,12 +13,15 @@ export interface LineBatches {
   readonly flush: () => void;
 }
 
+/** Whole lines in UTF-8. */
+export type LineBytes = Uint8Array<ArrayBuffer>;
+
 /**
  * Lines wait as bytes: as text, the many pieces of a hundred lines outlive collection after collection of garbage, each
- * of which has to copy them.
+ * of which has to copy them. What is handed on is the receiver's own.
  */
 export function createLineBatches(
-  write: (lines: string) => void,
+  write: (lines: LineBytes) => void,
   after: (delayMs: number, task: () => void) => unknown,
 ): LineBatches {
   const batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -26,7 +29,7 @@ export function createLineBatches(
   let isWaiting = false;
   const flush = (): void => {
     if (length === 0) return;
-    const lines = batch.toString("utf8", 0, length);
+    const lines = new Uint8Array(batch.subarray(0, length));
     length = 0;
     write(lines);
   };
@@ -36,7 +39,7 @@ export function createLineBatches(
       const room = lines.length * MAX_UNIT_BYTES;
       if (room > BATCH_BYTES - length) flush();
       if (room > BATCH_BYTES) {
-        write(lines);
+        write(new TextEncoder().encode(lines));
         return;
       }
       length += batch.write(lines, length);

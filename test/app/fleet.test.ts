@@ -3,7 +3,7 @@ import { createBcryptVerifier } from "../../src/app/bcrypt-verifier.ts";
 import { systemClock } from "../../src/app/clock.ts";
 import { type Fleet, type FleetOptions, openFleet } from "../../src/app/fleet.ts";
 import { createLoader } from "../../src/app/loader.ts";
-import { createLineBatches } from "../../src/telemetry/line-batches.ts";
+import { createLineBatches, type LineBytes } from "../../src/telemetry/line-batches.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { createMetrics, type Metrics } from "../../src/telemetry/metrics.ts";
 import { formatTotal } from "../../src/telemetry/metrics-total.ts";
@@ -46,8 +46,8 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
   const loaderOptions = { configFile: file, overrides: {}, env: {}, clock, isStarting: true };
   const first = await createLoader({ ...loaderOptions, workerUrl: workerUrl("load-worker") }).load();
   if (first.kind === "rejected") throw new Error(JSON.stringify(first.diagnostics));
-  const writeLines = (text: string): void => {
-    written += text;
+  const writeLines = (lines: LineBytes): void => {
+    written += Buffer.from(lines).toString();
   };
   fleet = await openFleet({
     first,

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createLineBatches } from "../../src/telemetry/line-batches.ts";
+import { createLineBatches, type LineBytes } from "../../src/telemetry/line-batches.ts";
 
 function gather() {
-  const written: string[] = [];
+  const written: LineBytes[] = [];
   const waiting: (() => void)[] = [];
   const lines = createLineBatches(
-    (text) => void written.push(text),
+    (bytes) => void written.push(bytes),
     (_, task) => void waiting.push(task),
   );
-  return { lines, written, waiting };
+  return { lines, written, waiting, toText: () => Buffer.concat(written).toString() };
 }
 
 describe("createLineBatches()", () => {
@@ -20,21 +20,21 @@ describe("createLineBatches()", () => {
     );
     fc.assert(
       fc.property(fc.array(line, { maxLength: 60 }), (texts) => {
-        const { lines, written } = gather();
+        const { lines, toText } = gather();
         for (const text of texts) lines.write(`${text}\n`);
         lines.flush();
-        expect(written.join("")).toBe(texts.map((text) => `${text}\n`).join(""));
+        expect(toText()).toBe(texts.map((text) => `${text}\n`).join(""));
       }),
       { numRuns: 200 },
     );
   });
 
   test("writes many lines at once, and the last of them when their time has come", () => {
-    const { lines, written, waiting } = gather();
+    const { lines, written, waiting, toText } = gather();
     for (let count = 0; count < 1000; count += 1) lines.write(`${"x".repeat(399)}\n`);
     expect(written.length).toBeLessThan(10);
     expect(waiting).toHaveLength(1);
     waiting[0]?.();
-    expect(written.join("")).toHaveLength(400_000);
+    expect(toText()).toHaveLength(400_000);
   });
 });
