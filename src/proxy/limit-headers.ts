@@ -1,6 +1,6 @@
 import type { LimitHeaders } from "../config/settings.ts";
 import type { FieldText } from "../http1/fields.ts";
-import type { Quota } from "../policy/bucket.ts";
+import type { Limit, Quota } from "../policy/bucket.ts";
 
 /** Fields that report quotas. */
 export interface LimitFields {
@@ -16,11 +16,20 @@ export function toLimitFields(quotas: readonly Quota[], style: LimitHeaders, now
   const closest = findClosest(quotas);
   if (closest === undefined) return NO_FIELDS;
   return {
-    ietf: style.ietf
-      ? `RateLimit-Policy: ${toList(quotas, toPolicyItem)}\r\nRateLimit: ${toList(quotas, toLimitItem)}\r\n`
-      : "",
+    ietf: style.ietf ? toIetfFields(quotas) : "",
     legacy: style.legacy === "off" ? "" : toLegacyFields(closest, style.legacy, nowMs),
   };
+}
+
+function toIetfFields(quotas: readonly Quota[]): FieldText {
+  let policies = "";
+  let items = "";
+  for (const { limit, remaining, nextSeconds } of quotas) {
+    const { policy, item } = wordingOf(limit);
+    policies += policies === "" ? policy : `, ${policy}`;
+    items += `${items === "" ? "" : ", "}${item}${remaining};t=${nextSeconds}`;
+  }
+  return `RateLimit-Policy: ${policies}\r\nRateLimit: ${items}\r\n`;
 }
 
 function toLegacyFields(
@@ -29,7 +38,7 @@ function toLegacyFields(
   nowMs: number,
 ): FieldText {
   const reset = style === "epoch" ? Math.ceil(nowMs / 1000) + fullSeconds : fullSeconds;
-  return `X-RateLimit-Limit: ${limit.capacity}\r\nX-RateLimit-Remaining: ${remaining}\r\nX-RateLimit-Reset: ${reset}\r\n`;
+  return `${wordingOf(limit).legacy}${remaining}\r\nX-RateLimit-Reset: ${reset}\r\n`;
 }
 
 /** The legacy fields hold one limit: the one that will refuse first. */
@@ -39,24 +48,24 @@ function findClosest(quotas: readonly Quota[]): Quota | undefined {
   return closest;
 }
 
-function toList(quotas: readonly Quota[], toItem: (quota: Quota) => string): string {
-  let list = "";
-  for (const quota of quotas) list += list === "" ? toItem(quota) : `, ${toItem(quota)}`;
-  return list;
+/** What the fields say of a limit whatever is left of it. */
+interface Wording {
+  readonly policy: string;
+  readonly item: string;
+  readonly legacy: string;
 }
 
-const POLICY_ITEMS = new WeakMap<Quota["limit"], string>();
+const WORDINGS = new WeakMap<Limit, Wording>();
 
 /** Of a limit always the same, as long as it is in force. */
-function toPolicyItem({ limit }: Quota): string {
-  let item = POLICY_ITEMS.get(limit);
-  if (item === undefined) {
-    item = `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`;
-    POLICY_ITEMS.set(limit, item);
-  }
-  return item;
-}
-
-function toLimitItem({ limit, remaining, nextSeconds }: Quota): string {
-  return `"${limit.name}";r=${remaining};t=${nextSeconds}`;
+function wordingOf(limit: Limit): Wording {
+  const known = WORDINGS.get(limit);
+  if (known !== undefined) return known;
+  const wording = {
+    policy: `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`,
+    item: `"${limit.name}";r=`,
+    legacy: `X-RateLimit-Limit: ${limit.capacity}\r\nX-RateLimit-Remaining: `,
+  };
+  WORDINGS.set(limit, wording);
+  return wording;
 }
