@@ -100,7 +100,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     }, ignore);
     void thread.ended.then(({ error }) => {
       for (const buckets of Object.values(memory)) freeLocks(buckets, thread.number);
-      kept = kept.then((counts) => keepCounts([counts, thread.counts()]));
+      kept = kept.then(async (counts) => keepCounts([counts, await thread.counts()]));
       threads.delete(index);
       if (stopping) return;
       metrics.workerRestarted();

@@ -5,6 +5,7 @@ import type { OperationResult } from "../proxy/manage.ts";
 import type { ShadowNumbers } from "../proxy/shadow.ts";
 import type { LineBytes } from "../telemetry/line-batches.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics-total.ts";
+import type { CountedSeries } from "../telemetry/request-tally.ts";
 import type { DigestVerdict } from "./bcrypt-verifier.ts";
 import type { Drained } from "./drain.ts";
 import type { Parcel } from "./parcel.ts";
@@ -58,6 +59,8 @@ export type FromPlane =
   | { readonly kind: "prepared"; readonly number: number }
   | { readonly kind: "settled"; readonly number: number }
   | { readonly kind: "counts"; readonly metrics: MetricsSnapshot }
+  /** From now on it counts these requests there, in memory that outlives it. */
+  | { readonly kind: "counting"; readonly series: CountedSeries }
   | { readonly kind: "report"; readonly id: number; readonly report: PlaneReport }
   | { readonly kind: "ask"; readonly id: number; readonly question: PlaneQuestion }
   | { readonly kind: "log"; readonly lines: LineBytes }

@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 import type { SocketAddress } from "../config/settings.ts";
 import type { LineBytes } from "../telemetry/line-batches.ts";
-import type { MetricsSnapshot } from "../telemetry/metrics-total.ts";
+import { type MetricsSnapshot, withLastCounts } from "../telemetry/metrics-total.ts";
+import type { CountedSeries } from "../telemetry/request-tally.ts";
 import type { Drained } from "./drain.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneReport, PlaneStart, ToPlane } from "./plane-messages.ts";
 
@@ -19,8 +20,8 @@ export interface PlaneThread {
   readonly drain: () => Promise<Drained>;
   /** Whether it has said anything since this was asked last; it tells its counts every second. */
   readonly wasHeard: () => boolean;
-  /** What it counted, as far as it has told. */
-  readonly counts: () => MetricsSnapshot;
+  /** What it counted: of requests all, of the rest what it told last. */
+  readonly counts: () => Promise<MetricsSnapshot>;
   readonly terminate: () => Promise<void>;
 }
 
@@ -44,6 +45,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
   const worker = new Worker(workerUrl, { workerData: start });
   const hearers = new Set<Hearer>();
   let counts: MetricsSnapshot = [];
+  const series: CountedSeries[] = [];
   let hasEnded = false;
   let heardSince = true;
   let error: string | undefined;
@@ -91,6 +93,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
   worker.on("message", (message: FromPlane) => {
     heardSince = true;
     if (message.kind === "log") write(message.lines);
+    if (message.kind === "counting") series.push(message.series);
     if (message.kind === "counts" || message.kind === "closed") counts = message.metrics;
     if (message.kind === "report") counts = message.report.metrics;
     if (message.kind === "ask") {
@@ -122,7 +125,7 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
       heardSince = false;
       return was;
     },
-    counts: () => counts,
+    counts: () => withLastCounts(counts, series),
     terminate: async () => {
       await worker.terminate();
     },

@@ -31,7 +31,10 @@ async function run(): Promise<void> {
   const { settings } = configuration;
   const lines = createLineBatches((bytes) => post({ kind: "log", lines: bytes }), clock.after);
   const log = createLog(settings.log.level, lines, clock.now);
-  const metrics = createMetrics(start.version, "thread");
+  const metrics = createMetrics(start.version, "thread", {
+    allocate: (count) => new Float64Array(new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT)),
+    tell: (series) => post({ kind: "counting", series }),
+  });
   const verified = createVerifiedCache(start.secret);
   for (const one of start.verified) verified.remember(one);
   const { ask, hear } = createQuestions();

@@ -1,4 +1,5 @@
-import { AggregatorRegistry, type Registry } from "prom-client";
+import { AggregatorRegistry, Registry } from "prom-client";
+import { type CountedSeries, RequestTally } from "./request-tally.ts";
 
 /** The metrics of one thread, in plain values. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
@@ -16,6 +17,20 @@ export async function formatTotal(own: Registry, others: readonly MetricsSnapsho
 export async function keepCounts(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
   const counted = snapshots.map((snapshot) => snapshot.filter(({ type }) => COUNTS.has(String(type))));
   return sum(counted).getMetricsAsJSON();
+}
+
+/** A thread's last snapshot, with its requests as they were counted up to its end. */
+export async function withLastCounts(
+  snapshot: MetricsSnapshot,
+  series: readonly CountedSeries[],
+): Promise<MetricsSnapshot> {
+  const tally = new RequestTally();
+  for (const counted of series) tally.adopt(counted);
+  const registry = new Registry();
+  tally.register(registry);
+  const last = await registry.getMetricsAsJSON();
+  const names = new Set(last.map(({ name }) => name));
+  return [...snapshot.filter(({ name }) => !names.has(name)), ...last];
 }
 
 const COUNTS: ReadonlySet<string> = new Set(["counter", "histogram"]);

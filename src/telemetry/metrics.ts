@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Observer } from "./access-record.ts";
-import { createRequestTally } from "./request-tally.ts";
+import { type CountMemory, RequestTally } from "./request-tally.ts";
 
 /** What the process counts, in the names of docs/operations.md. */
 export interface Metrics extends Observer {
@@ -21,13 +21,15 @@ const OF_THE_PROCESS: ReadonlySet<string> = new Set(["latchkey_build_info", "nod
 
 /**
  * Labels are bounded: routes, reasons and statuses of the config, never a path, an address or a key. Those of a
- * `thread` are one part of the process's: what is the same for all threads is left to the supervising one.
+ * `thread` are one part of the process's: what is the same for all threads is left to the supervising one. Requests are
+ * counted in `memory`.
  */
-export function createMetrics(version: string, scope: "process" | "thread" = "process"): Metrics {
+export function createMetrics(version: string, scope: "process" | "thread" = "process", memory?: CountMemory): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const record = createRequestTally(registry);
+  const tally = new RequestTally(memory);
+  tally.register(registry);
   const reloads = new Counter({
     name: "latchkey_config_reloads_total",
     help: "Reloads by result",
@@ -91,7 +93,7 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
   const shadows = new Map<string, Map<string, Map<string, Counter.Internal>>>();
   return {
     registry,
-    record,
+    record: (record) => tally.record(record),
     reloaded: (result, revision, nowMs) => {
       reloads.inc({ result });
       lastSuccess.set(result === "failure" ? 0 : 1);

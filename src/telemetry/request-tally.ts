@@ -9,71 +9,121 @@ const NO_ROUTE = "none";
 type Outcome = Pick<AccessRecord, "decision" | "reason" | "status">;
 type Values = Awaited<ReturnType<Histogram<"route" | "via">["get"]>>["values"];
 
+/** Numbers that one thread adds to. In shared memory they outlive it. */
+export type Cells = Float64Array;
+
+/** What is counted in which cells: one route's requests by one way they came, or those of them with one outcome. */
+export type CountedSeries =
+  | { readonly kind: "durations"; readonly route: string; readonly via: Via; readonly cells: Cells }
+  | {
+      readonly kind: "outcome";
+      readonly route: string;
+      readonly via: Via;
+      readonly outcome: Outcome;
+      readonly cells: Cells;
+    };
+
+type Via = "proxy" | "authorizer";
+
 /** What was counted of one route's requests, by one way they came. */
 interface RouteTally {
   readonly route: string;
-  readonly via: string;
-  /** Requests that took at most so long and longer than the bound before; the last entry has no bound. */
-  readonly counts: number[];
-  seconds: number;
-  readonly outcomes: Map<string | undefined, Map<number, { readonly outcome: Outcome; count: number }>>;
+  readonly via: Via;
+  /**
+   * Requests that took at most so long and longer than the bound before, the last of them without a bound; behind them
+   * the seconds of all.
+   */
+  readonly cells: Cells;
+  readonly outcomes: Map<string | undefined, Map<number, { readonly outcome: Outcome; readonly cells: Cells }>>;
 }
+
+const SECONDS = BOUNDS_SECONDS.length + 1;
+
+/** Where to count, and who is told of it. */
+export interface CountMemory {
+  readonly allocate: (count: number) => Cells;
+  readonly tell: (series: CountedSeries) => void;
+}
+
+const OWN_MEMORY: CountMemory = { allocate: (count) => new Float64Array(count), tell: () => {} };
 
 /**
  * Counts requests by outcome and by duration. Every request comes here, so they are counted in plain numbers, which
  * become the library's only when somebody asks for them.
  */
-export function createRequestTally(registry: Registry): (record: AccessRecord) => void {
-  const tallies = { proxy: new Map<string, RouteTally>(), authorizer: new Map<string, RouteTally>() };
-  const all = () => [...tallies.proxy.values(), ...tallies.authorizer.values()];
-  new Counter({
-    name: "latchkey_requests_total",
-    help: "Requests by route, decision, denial reason and status",
-    labelNames: ["route", "decision", "reason", "status", "via"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { route, via, outcomes } of all()) {
-        for (const { outcome, count } of [...outcomes.values()].flatMap((byStatus) => [...byStatus.values()])) {
-          const { decision, reason = "", status } = outcome;
-          this.inc({ route, decision, reason, status: String(status), via }, count);
+export class RequestTally {
+  readonly #memory: CountMemory;
+  readonly #tallies = { proxy: new Map<string, RouteTally>(), authorizer: new Map<string, RouteTally>() };
+
+  constructor(memory: CountMemory = OWN_MEMORY) {
+    this.#memory = memory;
+  }
+
+  record(record: AccessRecord): void {
+    const { route = NO_ROUTE, via = "proxy", reason, status } = record;
+    const { cells, outcomes } = this.#tallies[via].get(route) ?? this.#begin(route, via);
+    const seconds = record.durationMs / 1000;
+    let place = 0;
+    while (seconds > (BOUNDS_SECONDS[place] ?? Number.POSITIVE_INFINITY)) place += 1;
+    add(cells, place, 1);
+    add(cells, SECONDS, seconds);
+    const counted = outcomes.get(reason)?.get(status) ?? this.#beginOutcome(route, via, record);
+    add(counted.cells, 0, 1);
+  }
+
+  /** Takes over what another thread counted, and may be counting still. */
+  adopt(series: CountedSeries): void {
+    const { route, via, cells } = series;
+    if (series.kind === "durations") this.#tallies[via].set(route, { route, via, cells, outcomes: new Map() });
+    else this.#put(route, via, { outcome: series.outcome, cells });
+  }
+
+  /** Shows what was counted in a registry, as it is whenever that is asked. */
+  register(registry: Registry): void {
+    const all = () => [...this.#tallies.proxy.values(), ...this.#tallies.authorizer.values()];
+    new Counter({
+      name: "latchkey_requests_total",
+      help: "Requests by route, decision, denial reason and status",
+      labelNames: ["route", "decision", "reason", "status", "via"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { route, via, outcomes } of all()) {
+          for (const { outcome, cells } of [...outcomes.values()].flatMap((byStatus) => [...byStatus.values()])) {
+            const { decision, reason = "", status } = outcome;
+            this.inc({ route, decision, reason, status: String(status), via }, cells[0]);
+          }
         }
-      }
-    },
-  });
-  registry.registerMetric(new DurationHistogram(() => all().flatMap(toValues)));
-  return (record) => {
-    const { route = NO_ROUTE, via = "proxy" } = record;
-    let tally = tallies[via].get(route);
-    if (tally === undefined) {
-      tally = {
-        route,
-        via,
-        counts: Array.from({ length: BOUNDS_SECONDS.length + 1 }, () => 0),
-        seconds: 0,
-        outcomes: new Map(),
-      };
-      tallies[via].set(route, tally);
-    }
-    count(tally, record);
-  };
+      },
+    });
+    registry.registerMetric(new DurationHistogram(() => all().flatMap(toValues)));
+  }
+
+  #begin(route: string, via: Via): RouteTally {
+    const tally = { route, via, cells: this.#memory.allocate(SECONDS + 1), outcomes: new Map() };
+    this.#tallies[via].set(route, tally);
+    this.#memory.tell({ kind: "durations", route, via, cells: tally.cells });
+    return tally;
+  }
+
+  #beginOutcome(route: string, via: Via, { decision, reason, status }: Outcome): { readonly cells: Cells } {
+    const counted = { outcome: { decision, reason, status }, cells: this.#memory.allocate(1) };
+    this.#put(route, via, counted);
+    this.#memory.tell({ kind: "outcome", route, via, ...counted });
+    return counted;
+  }
+
+  #put(route: string, via: Via, counted: { readonly outcome: Outcome; readonly cells: Cells }): void {
+    const outcomes = this.#tallies[via].get(route)?.outcomes;
+    const { reason, status } = counted.outcome;
+    const byStatus = outcomes?.get(reason);
+    if (byStatus === undefined) outcomes?.set(reason, new Map([[status, counted]]));
+    else byStatus.set(status, counted);
+  }
 }
 
-function count(tally: RouteTally, record: AccessRecord): void {
-  const seconds = record.durationMs / 1000;
-  let place = 0;
-  while (seconds > (BOUNDS_SECONDS[place] ?? Number.POSITIVE_INFINITY)) place += 1;
-  tally.counts[place] = (tally.counts[place] ?? 0) + 1;
-  tally.seconds += seconds;
-  let byStatus = tally.outcomes.get(record.reason);
-  if (byStatus === undefined) {
-    byStatus = new Map();
-    tally.outcomes.set(record.reason, byStatus);
-  }
-  const { decision, reason, status } = record;
-  const counted = byStatus.get(status);
-  if (counted === undefined) byStatus.set(status, { outcome: { decision, reason, status }, count: 1 });
-  else counted.count += 1;
+function add(cells: Cells, at: number, amount: number): void {
+  cells[at] = (cells[at] ?? 0) + amount;
 }
 
 const HISTOGRAM = {
@@ -107,9 +157,9 @@ class DurationHistogram extends Histogram<"route" | "via"> {
 }
 
 /** Cumulative, as the text format wants them. */
-function toValues({ route, via, counts, seconds }: RouteTally): Values {
+function toValues({ route, via, cells }: RouteTally): Values {
   let sum = 0;
-  const buckets = counts.map((added, place) => {
+  const buckets = Array.from(cells.subarray(0, SECONDS), (added, place) => {
     sum += added;
     return {
       metricName: `${HISTOGRAM.name}_bucket`,
@@ -119,7 +169,7 @@ function toValues({ route, via, counts, seconds }: RouteTally): Values {
   });
   return [
     ...buckets,
-    { metricName: `${HISTOGRAM.name}_sum`, value: seconds, labels: { route, via } },
+    { metricName: `${HISTOGRAM.name}_sum`, value: cells[SECONDS] ?? 0, labels: { route, via } },
     { metricName: `${HISTOGRAM.name}_count`, value: sum, labels: { route, via } },
   ];
 }

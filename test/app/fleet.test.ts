@@ -23,6 +23,8 @@ let folder: Folder;
 let upstream: Upstream;
 let fleet: Fleet;
 let written: string;
+const ALLOWED = 'latchkey_requests_total{route="* /**",decision="allow"';
+
 let metrics: Metrics;
 
 beforeEach(async () => {
@@ -95,8 +97,7 @@ test("openFleet() replaces a thread that dies; the port, the buckets and the cou
 }, async () => {
   await open();
   for (let request = 0; request < 6; request += 1) expect(await ask()).toBe(200);
-  const allowed = 'latchkey_requests_total{route="* /**",decision="allow"';
-  expect(await countOf(allowed)).toBe(6);
+  expect(await countOf(ALLOWED)).toBe(6);
 
   const [victim, other] = fleet.threads();
   if (victim === undefined || other === undefined) throw new Error("there are two threads");
@@ -112,7 +113,7 @@ test("openFleet() replaces a thread that dies; the port, the buckets and the cou
   const rest = await Promise.all(Array.from({ length: 12 }, ask));
   expect(rest.filter((status) => status === 200)).toHaveLength(3);
   expect(rest.filter((status) => status === 429)).toHaveLength(9);
-  expect(await countOf(allowed)).toBe(10);
+  expect(await countOf(ALLOWED)).toBe(10);
 });
 
 test("openFleet() listens again after all of its threads died at once, and no lock stays held", {
@@ -125,6 +126,8 @@ test("openFleet() listens again after all of its threads died at once, and no lo
   await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
   const rest = await Promise.all(Array.from({ length: 12 }, ask));
   expect(rest.filter((status) => status === 200)).toHaveLength(9);
+  // Nobody had asked for what the dead counted.
+  expect(await countOf(ALLOWED)).toBe(10);
 });
 
 test("openFleet() ends a thread that hangs and replaces it", { timeout: 60_000 }, async () => {
