@@ -20,4 +20,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(task, delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
+  afterPass: (task) => void setImmediate(task),
 };

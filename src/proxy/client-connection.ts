@@ -4,6 +4,7 @@ import { BodyReader } from "../http1/body-reader.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import { RequestHeadReader } from "../http1/request-reader.ts";
 import type { DenialReason } from "../policy/decision.ts";
+import type { WriteText } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
 import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
 import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
@@ -18,6 +19,7 @@ export interface ConnectionHost {
   readonly settings: () => ListenSettings;
   /** Milliseconds that only ever grow. */
   readonly elapsed: () => number;
+  readonly write: WriteText;
   /** For the Date field of answers that have none. */
   readonly httpDate: () => string;
   /** The Connection lines of an answer after which the connection lives on. */
@@ -53,6 +55,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
   place = NOT_LISTED;
   readonly socket: Socket;
   readonly peer: Peer;
+  readonly write: WriteText;
   readonly httpDate: () => string;
   readonly keepAliveLines: () => string;
   readonly #host: ConnectionHost;
@@ -78,6 +81,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.socket = socket;
     this.peer = peer;
     this.#host = host;
+    this.write = host.write;
     this.httpDate = host.httpDate;
     this.keepAliveLines = host.keepAliveLines;
     this.#deadlineMs = host.elapsed() + host.settings().headersTimeoutMs;

@@ -7,6 +7,8 @@ export interface Clock {
   /** The moment as the Date field writes it (RFC 9110 §5.6.7), to the second. */
   readonly httpDate: () => string;
   readonly after: (delayMs: number, task: () => void) => Timer;
+  /** Runs the task once this pass of the event loop has dealt with all that came. */
+  readonly afterPass: (task: () => void) => void;
 }
 
 export interface Timer {

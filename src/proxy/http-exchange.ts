@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { type FieldLines, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
-import { writeInBurst } from "./burst.ts";
+import type { WriteText } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
 import type { AnswerHead, BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
 import { READ_BUFFER } from "./read-buffers.ts";
@@ -10,6 +10,7 @@ import { READ_BUFFER } from "./read-buffers.ts";
 export interface ExchangeConnection {
   readonly socket: Socket;
   readonly peer: Peer;
+  readonly write: WriteText;
   readonly httpDate: () => string;
   /** The Connection lines of an answer after which the connection lives on. */
   readonly keepAliveLines: () => string;
@@ -135,7 +136,7 @@ export class HttpExchange implements ClientExchange {
     const { socket } = this.#connection;
     if (this.#gathered !== "") {
       this.#sent = true;
-      writeInBurst(socket, this.#gathered);
+      this.#connection.write(socket, this.#gathered);
       this.#gathered = "";
     }
     return !socket.writableNeedDrain;

@@ -3,6 +3,7 @@ import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import type { ListenSettings, SocketAddress } from "../config/settings.ts";
 import { type DenialReason, deny } from "../policy/decision.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
+import { createBurst } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
 import { ClientConnection, type ConnectionHost } from "./client-connection.ts";
 import type { Clock, Timer } from "./clock.ts";
@@ -115,6 +116,7 @@ function createHost(
   return {
     settings,
     elapsed: clock.elapsed,
+    write: createBurst(clock.afterPass),
     httpDate: clock.httpDate,
     keepAliveLines: () => {
       const { idleTimeoutMs } = settings();

@@ -6,7 +6,10 @@ import { createUpstreamPool } from "./upstream-pool.ts";
 import type { UpstreamAddress } from "./upstream-socket.ts";
 
 /** Forwards over connections of our own: HTTP/1.1, one request at a time on each. */
-export function createSocketForwarder(settings: UpstreamSettings, clock: Pick<Clock, "elapsed" | "after">): Forwarder {
+export function createSocketForwarder(
+  settings: UpstreamSettings,
+  clock: Pick<Clock, "elapsed" | "after" | "afterPass">,
+): Forwarder {
   const pool = createUpstreamPool(
     toAddress(settings),
     { connectMs: settings.connectTimeoutMs, responseMs: settings.responseTimeoutMs, idleMs: settings.idleTimeoutMs },

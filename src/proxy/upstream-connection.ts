@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { FieldLines } from "../http1/fields.ts";
 import { ResponseReader, type ResponseSink } from "../http1/response-reader.ts";
-import { writeInBurst } from "./burst.ts";
+import type { WriteText } from "./burst.ts";
 import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
 import { openUpstreamSocket, type UpstreamAddress } from "./upstream-socket.ts";
@@ -40,6 +40,7 @@ export interface AnswerSink extends ResponseSink {
 
 export interface ConnectionOwner {
   readonly elapsed: () => number;
+  readonly write: WriteText;
   /** The connection can carry another request. */
   readonly free: (connection: UpstreamConnection) => void;
   readonly closed: (connection: UpstreamConnection) => void;
@@ -99,7 +100,7 @@ export class UpstreamConnection implements Entry {
     this.#requestSent = isWhole;
     this.#heard = false;
     if (this.#isConnected) this.#await(isWhole ? this.#times.responseMs : this.#times.idleMs);
-    writeInBurst(this.socket, text);
+    this.#owner.write(this.socket, text);
     // What has come of the body leaves with the head.
     if (!isWhole && this.#isConnected) sink.headSent();
   }

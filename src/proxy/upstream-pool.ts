@@ -1,3 +1,4 @@
+import { createBurst } from "./burst.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { Roster } from "./roster.ts";
 import { type ConnectionTimes, UpstreamConnection } from "./upstream-connection.ts";
@@ -36,7 +37,7 @@ export function createUpstreamPool(
   address: UpstreamAddress,
   times: ConnectionTimes,
   limits: PoolLimits,
-  clock: Pick<Clock, "elapsed" | "after">,
+  clock: Pick<Clock, "elapsed" | "after" | "afterPass">,
 ): UpstreamPool {
   const all = new Roster<UpstreamConnection>();
   // Used from its end: the one used last is the least likely to be closed by the upstream just now.
@@ -67,6 +68,7 @@ export function createUpstreamPool(
   };
   const owner = {
     elapsed: clock.elapsed,
+    write: createBurst(clock.afterPass),
     free: (connection: UpstreamConnection): void => {
       const applicant = queue.next();
       if (applicant !== undefined) applicant.use(connection);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { systemClock } from "../../src/app/clock.ts";
 import { createLoadThread } from "../../src/app/load-thread.ts";
 import { createFolder } from "../e2e/harness.ts";
 
@@ -13,9 +14,9 @@ test("a thread that ends takes nothing from the one that was started in its plac
   // Ends the thread as soon as nothing is asked of it, as a pause in the reloads does.
   const idle: (() => void)[] = [];
   const clock = {
+    ...systemClock,
     now: () => 0,
     elapsed: () => 0,
-    httpDate: () => "",
     after: (_: number, task: () => void) => {
       idle.push(task);
       return { cancel: () => {} };

@@ -14,7 +14,7 @@ let server: Server;
 let pairs: readonly [Pair, Pair];
 
 beforeEach(async () => {
-  writeInBurst = createBurst();
+  writeInBurst = createBurst(setImmediate);
   server = createServer({ allowHalfOpen: true });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import type { ListenSettings } from "../../src/config/settings.ts";
 import { parseAddress } from "../../src/policy/network.ts";
+import { createBurst } from "../../src/proxy/burst.ts";
 import { ClientConnection, type ConnectionHost } from "../../src/proxy/client-connection.ts";
 import type { ClientExchange } from "../../src/proxy/client-exchange.ts";
 
@@ -46,6 +47,7 @@ export async function startClientHost(request: (exchange: ClientExchange) => voi
   const host: ConnectionHost = {
     settings: () => SETTINGS,
     elapsed: () => nowMs,
+    write: createBurst(setImmediate),
     httpDate: () => "now",
     keepAliveLines: () => "Connection: keep-alive\r\n",
     request,

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/app/clock.ts";
 import type { AnswerSink, UpstreamConnection } from "../../src/proxy/upstream-connection.ts";
 import {
   type Applicant,
@@ -40,13 +41,7 @@ describe("createUpstreamPool()", () => {
   });
 
   const create = (limits: PoolLimits, times = TIMES): UpstreamPool =>
-    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, times, limits, {
-      elapsed: () => performance.now(),
-      after: (delayMs, task) => {
-        const timer = setTimeout(task, delayMs);
-        return { cancel: () => clearTimeout(timer) };
-      },
-    });
+    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, times, limits, systemClock);
 
   /** Asks one thing and says how that ended. */
   function createApplicant() {
