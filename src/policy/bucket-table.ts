@@ -3,7 +3,6 @@ import {
   type Demand,
   isLive,
   type Limit,
-  type Quota,
   settle,
   type Taken,
   timeToWait,
@@ -64,9 +63,8 @@ function take(table: Table, { owner, limits, cost }: Demand, nowMs: number): Tak
     buckets = [];
     table.owners.set(owner, buckets);
   }
-  const quotas: Quota[] = [];
-  for (const limit of limits) quotas.push(toQuota(limit, spend(buckets, limit, cost, nowMs)));
-  return { kind: "taken", quotas };
+  const spentFrom = buckets;
+  return { kind: "taken", quotas: limits.map((limit) => toQuota(limit, spend(spentFrom, limit, cost, nowMs))) };
 }
 
 const NOTHING_TAKEN: Taken = { kind: "taken", quotas: [] };

@@ -22,14 +22,12 @@ export function toLimitFields(quotas: readonly Quota[], style: LimitHeaders, now
 }
 
 function toIetfFields(quotas: readonly Quota[]): FieldText {
-  let policies = "";
-  let items = "";
+  let text = "";
   for (const { limit, remaining, nextSeconds } of quotas) {
-    const { policy, item } = wordingOf(limit);
-    policies += policies === "" ? policy : `, ${policy}`;
-    items += `${items === "" ? "" : ", "}${item}${remaining};t=${nextSeconds}`;
+    const { first, next } = wordingOf(limit);
+    text += (text === "" ? first : next) + remaining + secondsOf(nextSeconds);
   }
-  return `RateLimit-Policy: ${policies}\r\nRateLimit: ${items}\r\n`;
+  return `${policyFieldOf(quotas)}${text}\r\n`;
 }
 
 function toLegacyFields(
@@ -51,7 +49,9 @@ function findClosest(quotas: readonly Quota[]): Quota | undefined {
 /** What the fields say of a limit whatever is left of it. */
 interface Wording {
   readonly policy: string;
-  readonly item: string;
+  /** An item of RateLimit up to what remains, as the first of the list and as one after others. */
+  readonly first: string;
+  readonly next: string;
   readonly legacy: string;
 }
 
@@ -63,9 +63,42 @@ function wordingOf(limit: Limit): Wording {
   if (known !== undefined) return known;
   const wording = {
     policy: `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`,
-    item: `"${limit.name}";r=`,
+    first: `RateLimit: "${limit.name}";r=`,
+    next: `, "${limit.name}";r=`,
     legacy: `X-RateLimit-Limit: ${limit.capacity}\r\nX-RateLimit-Remaining: `,
   };
   WORDINGS.set(limit, wording);
   return wording;
+}
+
+interface PolicyField {
+  readonly limits: readonly Limit[];
+  readonly text: FieldText;
+}
+
+// By the first limit: the same limits come together as long as they are in force.
+const POLICY_FIELDS = new WeakMap<Limit, PolicyField>();
+
+function policyFieldOf(quotas: readonly Quota[]): FieldText {
+  const [first] = quotas;
+  if (first === undefined) return "";
+  const known = POLICY_FIELDS.get(first.limit);
+  if (known !== undefined && isOf(known, quotas)) return known.text;
+  const limits = quotas.map(({ limit }) => limit);
+  const text = `RateLimit-Policy: ${limits.map((limit) => wordingOf(limit).policy).join(", ")}\r\n`;
+  POLICY_FIELDS.set(first.limit, { limits, text });
+  return text;
+}
+
+function isOf({ limits }: PolicyField, quotas: readonly Quota[]): boolean {
+  if (limits.length !== quotas.length) return false;
+  for (let index = 0; index < limits.length; index += 1) if (limits[index] !== quotas[index]?.limit) return false;
+  return true;
+}
+
+// Most limits admit another request within a minute.
+const SECONDS: readonly string[] = Array.from({ length: 61 }, (_, seconds) => `;t=${seconds}`);
+
+function secondsOf(seconds: number): string {
+  return SECONDS[seconds] ?? `;t=${seconds}`;
 }
