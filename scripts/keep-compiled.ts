@@ -17,9 +17,6 @@ class KeptScript extends vm.Script {
 }
 Object.assign(vm, { Script: KeptScript });
 
-// What has not been called for a while would be thrown away.
-setFlagsFromString("--no-flush-bytecode");
-
 process.on("exit", keep);
 if (parentPort !== null) {
   const port = parentPort;
@@ -34,12 +31,10 @@ if (parentPort !== null) {
 function keep(): void {
   // What is kept bears the flags it was made with, and is to fit those under which it will be loaded (`src/app/engine.ts`):
   // those that V8 has by itself in the first thread, those of a process that serves in the others.
-  setFlagsFromString("--flush-bytecode");
-  if (isMainThread) setFlagsFromString("--allocation-site-pretenuring");
+  setFlagsFromString(isMainThread ? "--allocation-site-pretenuring" : "--no-allocation-site-pretenuring");
   for (const [file, script] of parts) {
     const folder = join(dirname(file), "compiled");
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, `${basename(file)}.${process.version}-${process.arch}`), script.createCachedData());
   }
-  setFlagsFromString("--no-flush-bytecode");
 }

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createFolder, type Folder, PROGRAM } from "../e2e/harness.ts";
+import { createFolder, type Folder, PROGRAM, sha256Of, startProgram } from "../e2e/harness.ts";
 import { WATCH_PARTS } from "../e2e/watched-parts.ts";
 
 /** Runs a command of a built program; with a config that is not there, `serve` loads all that serves and ends. */
@@ -35,6 +35,27 @@ describe("the built program", () => {
     const { status, parts } = run(PROGRAM, FAILING_SERVE);
     expect(status).toBe(1);
     expect(parts).toEqual(["part cli: from what was compiled", "part serve: from what was compiled"]);
+  });
+
+  test("starts its threads from that, too", async () => {
+    const config = { upstream: "http://127.0.0.1:9", routes: [{ match: "* /**", authenticated: true }], keys: [] };
+    const file = await folder.write("latchkey.json", JSON.stringify(config));
+    const watch = ["env", `NODE_OPTIONS=--import=${WATCH_PARTS}`];
+    const program = await startProgram(file, ["--workers", "2"], watch);
+    try {
+      // More than is loaded where requests wait.
+      const keys = Array.from({ length: 100 }, (_, index) => ({ id: `k${index}`, hash: sha256Of(String(index)) }));
+      await folder.write("latchkey.json", JSON.stringify({ ...config, keys }));
+      await program.waitForLine(({ msg }) => msg === "policy reloaded");
+    } finally {
+      expect(await program.stop()).toBe(0);
+    }
+    const parts = program
+      .stderr()
+      .split("\n")
+      .filter((line) => line.startsWith("part "));
+    const threads = ["plane", "plane", "load"].map((part) => `part ${part}: from what was compiled`);
+    expect(parts.slice(-threads.length)).toEqual(threads);
   });
 
   test("loads for a command nothing of what serves, and to serve nothing of the commands", () => {
