@@ -31,6 +31,7 @@ if (parentPort !== null) {
 function keep(): void {
   // What is kept bears the flags it was made with, and is to fit those under which it will be loaded (`src/app/engine.ts`):
   // those that V8 has by itself in the first thread, those of a process that serves in the others.
+  for (const flag of ["--heap-growing-percent=0", "--semi-space-growth-factor=2"]) setFlagsFromString(flag);
   setFlagsFromString(isMainThread ? "--allocation-site-pretenuring" : "--no-allocation-site-pretenuring");
   for (const [file, script] of parts) {
     const folder = join(dirname(file), "compiled");

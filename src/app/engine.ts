@@ -1,9 +1,30 @@
 import { setFlagsFromString } from "node:v8";
 
-// Each is on by default.
-type Flag = "turbofan" | "maglev" | "allocation-site-pretenuring";
+// What V8 has by itself of the flags that are turned here.
+const DEFAULTS = {
+  turbofan: true,
+  maglev: true,
+  "allocation-site-pretenuring": true,
+  // Percent by which the old generation may grow until it is collected; 0 leaves that to V8, which takes several times as much.
+  "heap-growing-percent": 0,
+  "semi-space-growth-factor": 2,
+};
+type Flags = Readonly<Partial<typeof DEFAULTS>>;
+const FLAGS = [
+  "turbofan",
+  "maglev",
+  "allocation-site-pretenuring",
+  "heap-growing-percent",
+  "semi-space-growth-factor",
+] as const satisfies readonly (keyof typeof DEFAULTS)[];
 
-let turnedOff: readonly Flag[] = [];
+const SMALL_STEPS_PERCENT = 20;
+
+let state: Flags = {};
+let growth: Flags = {};
+let mayBoundGrowth = true;
+let loadings = 0;
+let inForce: Flags = {};
 
 /**
  * Turns V8's optimising compilers off until `beginServing`. A start calls nothing often enough for them to pay, and the
@@ -11,14 +32,16 @@ let turnedOff: readonly Flag[] = [];
  * with: where they say something of these compilers, that stands. To turn them on in spite of `--jitless` would end the process.
  */
 export function beginStart(options: readonly string[]): void {
-  if (!options.some((option) => OF_COMPILERS.test(option))) turnOff(["turbofan", "maglev"]);
+  if (!options.some((option) => OF_COMPILERS.test(option))) enter({ turbofan: false, maglev: false });
+  mayBoundGrowth = !options.some((option) => OF_GROWTH.test(option));
 }
 
 const OF_COMPILERS = /(?:^|\s)--[\w-]*(?:jit|lite|maglev|turbo|opt|efficiency)/;
+const OF_GROWTH = /(?:^|\s)--[\w-]*(?:semi[-_]space|heap[-_]growing)/;
 
 /** Optimises like any program, from now on. */
 export function endStart(): void {
-  turnOff([]);
+  enter({});
 }
 
 /**
@@ -27,22 +50,60 @@ export function endStart(): void {
  * flags are those of the process, and what was compiled for threads was compiled with these.
  */
 export function beginServing(): void {
-  turnOff(["allocation-site-pretenuring"]);
+  enter({ "allocation-site-pretenuring": false });
+}
+
+/**
+ * Lets the heap grow in small steps from now on, and its young generation, when it grows next, by this factor; unless Node was
+ * started with options about that.
+ */
+export function boundGrowth(youngFactor: number): void {
+  if (!mayBoundGrowth) return;
+  growth = { "heap-growing-percent": SMALL_STEPS_PERCENT, "semi-space-growth-factor": youngFactor };
+  settle();
+}
+
+/** Lets heaps grow as V8 would while a thread loads much: its heap begins small, and flags are those of the process. */
+export async function growingFreely<T>(load: () => Promise<T>): Promise<T> {
+  loadings += 1;
+  settle();
+  try {
+    return await load();
+  } finally {
+    loadings -= 1;
+    settle();
+  }
 }
 
 /** Loads code under the flags it was kept with, that of Node's own modules too: V8 refuses it under others. */
 export function withDefaultFlags<T>(load: () => T): T {
-  const kept = turnedOff;
-  turnOff([]);
+  turnTo({});
   try {
     return load();
   } finally {
-    turnOff(kept);
+    settle();
   }
 }
 
-function turnOff(flags: readonly Flag[]): void {
-  for (const flag of turnedOff) if (!flags.includes(flag)) setFlagsFromString(`--${flag}`);
-  for (const flag of flags) if (!turnedOff.includes(flag)) setFlagsFromString(`--no-${flag}`);
-  turnedOff = flags;
+function enter(next: Flags): void {
+  state = next;
+  settle();
+}
+
+function settle(): void {
+  turnTo(loadings > 0 ? state : { ...state, ...growth });
+}
+
+function turnTo(next: Flags): void {
+  const [before, after] = [
+    { ...DEFAULTS, ...inForce },
+    { ...DEFAULTS, ...next },
+  ];
+  for (const flag of FLAGS) if (before[flag] !== after[flag]) setFlagsFromString(toOption(flag, after[flag]));
+  inForce = next;
+}
+
+function toOption(flag: string, value: boolean | number): string {
+  if (typeof value === "number") return `--${flag}=${value}`;
+  return value ? `--${flag}` : `--no-${flag}`;
 }

@@ -4,7 +4,7 @@ import { type Basis, compareWith } from "../config/reload-comparison.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot, type SourceIo } from "../config/source.ts";
 import type { Clock } from "../proxy/clock.ts";
-import { beginServing } from "./engine.ts";
+import { beginServing, growingFreely } from "./engine.ts";
 import { createLoadThread } from "./load-thread.ts";
 import type { LoadRequest } from "./load-worker.ts";
 
@@ -49,7 +49,7 @@ export function createLoader({ workerUrl, clock, configFile, overrides, env, isS
   let small: Snapshot | undefined;
   const inThread: typeof thread.load = (request) => {
     beginServing();
-    return thread.load(request);
+    return growingFreely(() => thread.load(request));
   };
   const here = (snapshot: Snapshot, basis: Basis | undefined) => {
     if (isStarting && sizeOf(snapshot) > MAX_UNOPTIMISED_BYTES) beginServing();

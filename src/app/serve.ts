@@ -25,6 +25,7 @@ import { createLoader, type Loader } from "./loader.ts";
 import { type Reloader, startReloader } from "./reloader.ts";
 import { createShadowKeeper, type ShadowOptions } from "./shadow.ts";
 import { readFirstTls, renewTls } from "./tls-material.ts";
+import { boundGarbage } from "./young-generation.ts";
 
 export interface ServeOptions {
   readonly configFile: string;
@@ -169,6 +170,7 @@ async function start(
   const mounts = await findFileMounts(first.files);
   // The last step: nothing after it asks Node for a module.
   beginServing();
+  if (threads === 1) boundGarbage();
   const givingBack = giveBackOnceQuiet({ clock, utilization: createUtilization(), giveBack: giveBackMemory });
   return {
     listenAddress: plane.address,
