@@ -36,8 +36,8 @@ export interface PlaneThreadOptions {
   readonly answer: (question: PlaneQuestion) => Promise<PlaneAnswer>;
 }
 
-// Three halves, as V8 counts: of 8 MB each, as in `young-generation.ts`.
-const MAX_YOUNG_MB = 24;
+// Three times the bound of `young-generation.ts`: V8 counts two halves, and as much for large objects.
+const MAX_YOUNG_MB = 36;
 
 interface Hearer {
   readonly kind: FromPlane["kind"];
