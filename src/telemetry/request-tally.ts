@@ -34,7 +34,12 @@ interface RouteTally {
    * the seconds of all.
    */
   readonly cells: Cells;
-  readonly outcomes: Map<string | undefined, Map<number, { readonly outcome: Outcome; readonly cells: Cells }>>;
+  readonly outcomes: Map<string | undefined, Map<number, CountedOutcome>>;
+}
+
+interface CountedOutcome {
+  readonly outcome: Outcome;
+  readonly cells: Cells;
 }
 
 const SECONDS = BOUNDS_SECONDS.length + 1;
@@ -61,21 +66,24 @@ export class RequestTally {
 
   record(record: AccessRecord): void {
     const { route = NO_ROUTE, via = "proxy", reason, status } = record;
-    const { cells, outcomes } = this.#tallies[via].get(route) ?? this.#begin(route, via);
+    const tally = this.#tallies[via].get(route) ?? this.#begin(route, via);
+    const { cells } = tally;
     const seconds = record.durationMs / 1000;
     let place = 0;
     while (seconds > (BOUNDS_SECONDS[place] ?? Number.POSITIVE_INFINITY)) place += 1;
     add(cells, place, 1);
     add(cells, SECONDS, seconds);
-    const counted = outcomes.get(reason)?.get(status) ?? this.#beginOutcome(route, via, record);
+    const counted = tally.outcomes.get(reason)?.get(status) ?? this.#beginOutcome(tally, record);
     add(counted.cells, 0, 1);
   }
 
   /** Takes over what another thread counted, and may be counting still. */
   adopt(series: CountedSeries): void {
     const { route, via, cells } = series;
-    if (series.kind === "durations") this.#tallies[via].set(route, { route, via, cells, outcomes: new Map() });
-    else this.#put(route, via, { outcome: series.outcome, cells });
+    const tallies = this.#tallies[via];
+    const tally = tallies.get(route);
+    if (series.kind === "durations") tallies.set(route, { route, via, cells, outcomes: new Map() });
+    else if (tally !== undefined) put(tally, series);
   }
 
   /** Shows what was counted in a registry, as it is whenever that is asked. */
@@ -106,20 +114,19 @@ export class RequestTally {
     return tally;
   }
 
-  #beginOutcome(route: string, via: Via, { decision, reason, status }: Outcome): { readonly cells: Cells } {
+  #beginOutcome(tally: RouteTally, { decision, reason, status }: Outcome): CountedOutcome {
     const counted = { outcome: { decision, reason, status }, cells: this.#memory.allocate(1) };
-    this.#put(route, via, counted);
-    this.#memory.tell({ kind: "outcome", route, via, ...counted });
+    put(tally, counted);
+    this.#memory.tell({ kind: "outcome", route: tally.route, via: tally.via, ...counted });
     return counted;
   }
+}
 
-  #put(route: string, via: Via, counted: { readonly outcome: Outcome; readonly cells: Cells }): void {
-    const outcomes = this.#tallies[via].get(route)?.outcomes;
-    const { reason, status } = counted.outcome;
-    const byStatus = outcomes?.get(reason);
-    if (byStatus === undefined) outcomes?.set(reason, new Map([[status, counted]]));
-    else byStatus.set(status, counted);
-  }
+function put({ outcomes }: RouteTally, counted: CountedOutcome): void {
+  const { reason, status } = counted.outcome;
+  const byStatus = outcomes.get(reason);
+  if (byStatus === undefined) outcomes.set(reason, new Map([[status, counted]]));
+  else byStatus.set(status, counted);
 }
 
 function add(cells: Cells, at: number, amount: number): void {
