@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import vm from "node:vm";
 import { isMainThread, parentPort } from "node:worker_threads";
+import { SERVING, toOptions } from "../src/app/engine.ts";
 
 // Imported before the built program, it keeps what V8 has compiled of each part for `compiled-start.ts`: when the process
 // ends, and whenever a thread has said something, since a thread that is ended runs nothing more. Node's own module
@@ -31,8 +32,7 @@ if (parentPort !== null) {
 function keep(): void {
   // What is kept bears the flags it was made with, and is to fit those under which it will be loaded (`src/app/engine.ts`):
   // those that V8 has by itself in the first thread, those of a process that serves in the others.
-  for (const flag of ["--heap-growing-percent=0", "--semi-space-growth-factor=2"]) setFlagsFromString(flag);
-  setFlagsFromString(isMainThread ? "--allocation-site-pretenuring" : "--no-allocation-site-pretenuring");
+  for (const option of toOptions(isMainThread ? {} : SERVING)) setFlagsFromString(option);
   for (const [file, script] of parts) {
     const folder = join(dirname(file), "compiled");
     mkdirSync(folder, { recursive: true });

@@ -9,15 +9,10 @@ const DEFAULTS = {
   "heap-growing-percent": 0,
   "semi-space-growth-factor": 2,
 };
-type Flags = Readonly<Partial<typeof DEFAULTS>>;
-const FLAGS = [
-  "turbofan",
-  "maglev",
-  "allocation-site-pretenuring",
-  "heap-growing-percent",
-  "semi-space-growth-factor",
-] as const satisfies readonly (keyof typeof DEFAULTS)[];
+export type Flags = Readonly<Partial<typeof DEFAULTS>>;
 
+/** What a process that serves is under, and what is kept compiled of its threads. */
+export const SERVING: Flags = { "allocation-site-pretenuring": false };
 const SMALL_STEPS_PERCENT = 20;
 
 let state: Flags = {};
@@ -50,7 +45,7 @@ export function endStart(): void {
  * flags are those of the process, and what was compiled for threads was compiled with these.
  */
 export function beginServing(): void {
-  enter({ "allocation-site-pretenuring": false });
+  enter(SERVING);
 }
 
 /**
@@ -95,15 +90,15 @@ function settle(): void {
 }
 
 function turnTo(next: Flags): void {
-  const [before, after] = [
-    { ...DEFAULTS, ...inForce },
-    { ...DEFAULTS, ...next },
-  ];
-  for (const flag of FLAGS) if (before[flag] !== after[flag]) setFlagsFromString(toOption(flag, after[flag]));
+  const before = toOptions(inForce);
+  for (const [index, option] of toOptions(next).entries()) if (option !== before[index]) setFlagsFromString(option);
   inForce = next;
 }
 
-function toOption(flag: string, value: boolean | number): string {
-  if (typeof value === "number") return `--${flag}=${value}`;
-  return value ? `--${flag}` : `--no-${flag}`;
+/** All flags that are turned here, as options that put them so; those that are not given, as V8 has them. */
+export function toOptions(flags: Flags): readonly string[] {
+  return Object.entries({ ...DEFAULTS, ...flags }).map(([flag, value]) => {
+    if (typeof value === "number") return `--${flag}=${value}`;
+    return value ? `--${flag}` : `--no-${flag}`;
+  });
 }

@@ -5,6 +5,7 @@ import { type MetricsSnapshot, withLastCounts } from "../telemetry/metrics-total
 import type { CountedSeries } from "../telemetry/request-tally.ts";
 import type { Drained } from "./drain.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneReport, PlaneStart, ToPlane } from "./plane-messages.ts";
+import { MAX_YOUNG_MB } from "./young-generation.ts";
 
 /** A thread of the data plane, as the supervising thread sees it. */
 export interface PlaneThread {
@@ -35,9 +36,6 @@ export interface PlaneThreadOptions {
   readonly write: (lines: LineBytes) => void;
   readonly answer: (question: PlaneQuestion) => Promise<PlaneAnswer>;
 }
-
-// Three times the bound of `young-generation.ts`: V8 counts two halves, and as much for large objects.
-const MAX_YOUNG_MB = 36;
 
 interface Hearer {
   readonly kind: FromPlane["kind"];

@@ -3,7 +3,10 @@ import { getHeapSpaceStatistics } from "node:v8";
 import { boundGrowth } from "./engine.ts";
 
 // Of each of its two halves. With a thousand requests under way V8 would let each grow to 32 MB, for 3 MB that survive a collection.
-const MAX_HALF_BYTES = 12 * 1024 * 1024;
+const MAX_HALF_MB = 12;
+const MAX_HALF_BYTES = MAX_HALF_MB * 1024 * 1024;
+/** The same as Node takes it for a thread: two halves, and as much for large objects. */
+export const MAX_YOUNG_MB = 3 * MAX_HALF_MB;
 
 /**
  * Bounds the memory of this thread's garbage from now on. It can only be bounded while V8 runs: of the main thread Node takes
