@@ -67,8 +67,9 @@ CMD ["serve"]
 # builder can neither run nor emulate: --target cold
 FROM cold AS warm
 COPY --from=build --chown=65532:65532 /build/compiled ./dist/compiled
-COPY scripts/warm-start.ts scripts/keep-compiled.ts ./
-RUN ["node", "warm-start.ts"]
+COPY scripts/warm-start.ts scripts/keep-compiled.ts ./scripts/
+COPY src/app/engine.ts ./src/app/
+RUN ["node", "scripts/warm-start.ts"]
 
 FROM cold
 COPY --from=warm --chown=0:0 /app/dist/compiled ./dist/compiled
