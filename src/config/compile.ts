@@ -93,6 +93,7 @@ function compileMain(input: CompileInput, found: Findings) {
         keyFormats: formats,
         accept: compileAccept(main, segments, report),
         keys,
+        principals: new WeakMap(),
         actions: compileActions(main, report),
         failureLimit: compileFailureLimit(main, report),
       },

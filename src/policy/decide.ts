@@ -4,11 +4,11 @@ import { type Allowed, type Decision, type Denial, type DenialContext, type Deni
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
 import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
-import { matchRoute, neededScopes, type Routed } from "./match-route.ts";
+import { matchRoute, type Routed } from "./match-route.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
-import type { Route } from "./route.ts";
+import { type Route, type ScopeTemplate, toScope } from "./route.ts";
 import { grantsScope } from "./scope.ts";
 import { type JudgedTarget, judgeTarget, type Segments } from "./target.ts";
 
@@ -40,16 +40,18 @@ export function decide(
   if (presented.kind === "none") return deny("credential_missing", { route });
   if (presented.kind === "ambiguous") return deny("credential_ambiguous", { route });
 
+  // Looked up in any case: one that is malformed must not be told from an unknown one by the time it takes.
+  const found = resolveKey(presented.credential, policy, state, verification);
+  // A key that its credential was found by has that credential's text; with a verification from elsewhere it may be another.
+  const isItsText = verification === undefined;
+  const known = isItsText && found.kind === "key" ? policy.principals.get(found.key) : undefined;
+  if (known !== undefined) return decideVerified(facts, routed, known, policy, state, nowMs);
+
   const format = matchFormat(presented.credential, policy);
-  if (format === undefined) {
-    // Looked up all the same: one that is malformed must not be told from an unknown one by the time it takes.
-    findKey(presented.credential.slice(0, MAX_CREDENTIAL_LENGTH), policy.keys, state.verified);
-    return denyFailure("credential_malformed", route, facts, policy, state, nowMs);
-  }
+  if (format === undefined) return denyFailure("credential_malformed", route, facts, policy, state, nowMs);
   const mismatch = findMismatch(format, policy);
   if (mismatch !== undefined) return deny(mismatch, { route, segments: format.segments });
 
-  const found = resolveKey(presented.credential, policy, state, verification);
   if (found.kind === "unknown") return denyFailure("key_unknown", route, facts, policy, state, nowMs);
   if (found.kind === "overloaded") return deny("overloaded", { route, detail: "the queue of slow hashes is full" });
   if (found.kind === "unverified") {
@@ -58,7 +60,9 @@ export function decide(
     return { kind: "verify", credential: presented.credential, candidates: found.candidates };
   }
 
-  return decideVerified(facts, routed, { key: found.key, segments: format.segments }, policy, state, nowMs);
+  const principal = { key: found.key, segments: format.segments };
+  if (isItsText) policy.principals.set(found.key, principal);
+  return decideVerified(facts, routed, principal, policy, state, nowMs);
 }
 
 /** The checks that are left once the full credential was verified: `decide` ends with them. */
@@ -155,8 +159,9 @@ const ANY_CREDENTIAL = /^[\x21-\x2b\x2d-\x7e]+$/;
 const NO_SEGMENTS: ReadonlyMap<string, string> = new Map();
 
 function matchFormat(credential: string, policy: Policy): Pick<FormatMatch, "segments"> | undefined {
-  if (credential.length > MAX_CREDENTIAL_LENGTH || !ANY_CREDENTIAL.test(credential)) return undefined;
-  return policy.keyFormats.length === 0 ? { segments: NO_SEGMENTS } : matchKeyFormat(credential, policy.keyFormats);
+  if (credential.length > MAX_CREDENTIAL_LENGTH) return undefined;
+  if (policy.keyFormats.length > 0) return matchKeyFormat(credential, policy.keyFormats);
+  return ANY_CREDENTIAL.test(credential) ? { segments: NO_SEGMENTS } : undefined;
 }
 
 /** A key for another deployment, by its own text. A region has its own reason, all other segments share one. */
@@ -174,8 +179,10 @@ function findMismatch(
 
 function resolveKey(credential: string, policy: Policy, state: PolicyState, verification: Verification | undefined) {
   switch (verification?.kind) {
-    case undefined:
-      return findKey(credential, policy.keys, state.verified);
+    case undefined: {
+      const found = findKey(credential.slice(0, MAX_CREDENTIAL_LENGTH), policy.keys, state.verified);
+      return credential.length > MAX_CREDENTIAL_LENGTH ? ({ kind: "unknown" } as const) : found;
+    }
     case "matched":
       return { kind: "key", key: verification.key } as const;
     case "unmatched":
@@ -224,11 +231,16 @@ export function findMissingScopes(
   policy: Policy,
 ): { readonly scopes: readonly string[] } | undefined {
   if (route.access.kind !== "scopes") return undefined;
-  const needed = neededScopes(route, method, path, policy);
   if (key.grants.all) return undefined;
-  const missing = needed.filter((scope) => scope.includes("{") || !grantsScope(key.grants, scope));
-  const enough = route.access.need === "any" ? missing.length < needed.length : missing.length === 0;
-  return enough ? undefined : { scopes: missing };
+  const { need, scopes } = route.access;
+  const meaningOf = (template: ScopeTemplate) => toScope(template, route, method, path, policy.actions);
+  const isGranted = (template: ScopeTemplate) => {
+    const scope = meaningOf(template);
+    return scope !== undefined && grantsScope(key.grants, scope);
+  };
+  if (need === "any" ? scopes.some(isGranted) : scopes.every(isGranted)) return undefined;
+  const missing = scopes.filter((template) => !isGranted(template));
+  return { scopes: missing.map((template) => meaningOf(template) ?? template.text) };
 }
 
 function admits(networks: NetworkSet | undefined, facts: RequestFacts): boolean {

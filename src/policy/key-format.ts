@@ -164,6 +164,7 @@ function compile(text: string, segments: readonly FormatSegment[]): KeyFormat {
   };
 }
 
+/** Only choices are captured: no part of a secret is. */
 function toPattern(segment: FormatSegment): string {
   switch (segment.kind) {
     case "literal":
@@ -171,9 +172,9 @@ function toPattern(segment: FormatSegment): string {
     case "choice":
       return `(${segment.values.map((value) => RegExp.escape(value)).join("|")})`;
     case "random":
-      return `(${segment.charset.accepts}{${segment.min},${segment.max}})`;
+      return `${segment.charset.accepts}{${segment.min},${segment.max}}`;
     case "checksum":
-      return `([0-9A-Za-z]{${CHECKSUM_LENGTH}})`;
+      return `[0-9A-Za-z]{${CHECKSUM_LENGTH}}`;
     default:
       return segment satisfies never;
   }
@@ -204,8 +205,8 @@ const MAX_COMBINATIONS = 1024;
 
 function createChoices(segments: readonly FormatSegment[]): KeyFormat["choicesOf"] {
   const choices = segments
-    .filter((segment) => segment.kind !== "literal")
-    .flatMap((segment, index) => (segment.kind === "choice" ? { ...segment, group: index + 1 } : []));
+    .filter((segment) => segment.kind === "choice")
+    .map((segment, index) => ({ ...segment, group: index + 1 }));
   const choicesOf: KeyFormat["choicesOf"] = (groups) =>
     new Map(choices.map(({ name, group }) => [name, groups[group] ?? ""]));
   if (choices.reduce((count, { values }) => count * values.length, 1) > MAX_COMBINATIONS) return choicesOf;

@@ -46,10 +46,8 @@ export function openKeyTable(table: KeyTable, pepper: KeyObject | undefined): Ke
   const reader = createRecordReader(area);
   const needles = createNeedleMaker();
   const byNumber = createRecent<number, Key>(MAX_RECENT);
-  const recent = {
-    sha256: createRecent<string, Key>(MAX_RECENT),
-    "hmac-sha256": createRecent<string, Key>(MAX_RECENT),
-  };
+  const bySha256 = createRecent<string, Key>(MAX_RECENT);
+  const byHmac = createRecent<string, Key>(MAX_RECENT);
   const read = (number: number): Key => {
     const known = byNumber.get(number);
     if (known !== undefined) return known;
@@ -78,11 +76,12 @@ export function openKeyTable(table: KeyTable, pepper: KeyObject | undefined): Ke
     findById: (id) => readFound(numberOf(id)),
     findByDigest: (digest) => {
       if (digest.kind === "bcrypt") return findDigest(digest);
-      const known = recent[digest.kind].get(digest.hex);
+      const recent = digest.kind === "sha256" ? bySha256 : byHmac;
+      const known = recent.get(digest.hex);
       if (known !== undefined) return known;
       const key = findDigest(digest);
       // Only what is there is remembered: what is not could be anything.
-      if (key !== undefined) recent[digest.kind].set(digest.hex, key);
+      if (key !== undefined) recent.set(digest.hex, key);
       return key;
     },
     findByPrefix: (prefix) => {

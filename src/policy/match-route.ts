@@ -1,6 +1,6 @@
 import { loosen } from "./loose-path.ts";
 import type { Policy } from "./policy.ts";
-import { areSpellings, findLooseRoute, findRoute, type Route, toScope } from "./route.ts";
+import { areSpellings, findLooseRoute, findRoute, isLooseTable, type Route, toScope } from "./route.ts";
 import type { JudgedTarget, Segments } from "./target.ts";
 
 /** What a request is authorised as. */
@@ -31,17 +31,27 @@ export function matchRoute(target: JudgedTarget, method: string, policy: Policy)
   const detail =
     route === undefined
       ? undefined
-      : findDoubt(route, undecoded === undefined ? readings : [...readings, ...undecoded], method, policy);
+      : findDoubt(route, segments, undecoded === undefined ? readings : [...readings, ...undecoded], method, policy);
   // Taken for no route, and not for a bad target: strangers must not learn by it how routes are spelt.
   return detail === undefined
     ? { route, target, segments, detail: "" }
     : { route: undefined, target, segments, detail };
 }
 
-/** Why an upstream that ignores case and the like may see another route here, one that asks for something else. */
-function findDoubt(route: Route, readings: readonly Segments[], method: string, policy: Policy): string | undefined {
+/**
+ * Why an upstream that ignores case and the like may see another route here, one that asks for something else. The route
+ * is what was found for the path as it `stands`.
+ */
+function findDoubt(
+  route: Route,
+  stands: Segments,
+  readings: readonly Segments[],
+  method: string,
+  policy: Policy,
+): string | undefined {
   for (const reading of readings) {
     for (const loosened of loosen(reading)) {
+      if (loosened === stands && isLooseTable(policy.routes)) continue;
       const other = findLooseRoute(policy.routes, method, loosened);
       if (other === undefined) return "to an upstream that reads paths loosely no route matches";
       if (other === route || areSpellings(route, other)) continue;

@@ -1,7 +1,8 @@
 import type { Buckets, Limit } from "./bucket.ts";
 import type { CredentialRules } from "./credential.ts";
-import type { KeyIndex, VerifiedCredentials } from "./key.ts";
+import type { Key, KeyIndex, VerifiedCredentials } from "./key.ts";
 import type { KeyFormat } from "./key-format.ts";
+import type { Principal } from "./principal.ts";
 import type { RouteTable } from "./route.ts";
 import type { PathRules } from "./target.ts";
 
@@ -18,6 +19,8 @@ export interface Policy {
   /** Values this instance serves, by segment name; a segment not listed is not judged. */
   readonly accept: ReadonlyMap<string, ReadonlySet<string>>;
   readonly keys: KeyIndex;
+  /** Who passed what is judged of a credential's text. Of a key it is always the same text, so it is read once. */
+  readonly principals: WeakMap<Key, Principal>;
   /** Method to action, for derived scopes. */
   readonly actions: ReadonlyMap<string, string>;
   /** Refused credentials per client address; undefined: unlimited. */

@@ -50,10 +50,12 @@ export type PatternSegment =
   | { readonly kind: "literal"; readonly text: string }
   | { readonly kind: "parameter"; readonly name: string | undefined };
 
+export type PatternSegments = readonly PatternSegment[];
+
 export interface RoutePattern {
   /** Undefined for `*`: any method. */
   readonly methods: ReadonlySet<string> | undefined;
-  readonly segments: readonly PatternSegment[];
+  readonly segments: PatternSegments;
   /** Whether a last `**` takes any number of further segments, including none. */
   readonly rest: boolean;
 }
@@ -131,28 +133,35 @@ interface TreeNode {
 export interface RouteTable {
   readonly routes: readonly Route[];
   readonly root: TreeNode;
-  /** The same routes with their literals loosened. */
+  /** The same routes with their literals loosened; the same tree where all of them are loose as they are written. */
   readonly looseRoot: TreeNode;
 }
 
 export function compileRoutes(routes: readonly Route[]): RouteTable {
-  const root = createNode();
-  const looseRoot = createNode();
-  for (const [index, { pattern }] of routes.entries()) {
-    const entry = { index, methods: pattern.methods };
-    addEntry(root, pattern.segments, pattern.rest, entry);
-    addEntry(looseRoot, loosenPattern(pattern.segments), pattern.rest, entry);
-  }
-  return { routes, root, looseRoot };
+  const root = createTree(routes, (segments) => segments);
+  const isLoose = routes.every(({ pattern }) => pattern.segments.every(isLooseSegment));
+  return { routes, root, looseRoot: isLoose ? root : createTree(routes, loosenPattern) };
 }
 
-function addEntry(root: TreeNode, segments: readonly PatternSegment[], rest: boolean, entry: Entry): void {
+function createTree(routes: readonly Route[], spell: (segments: PatternSegments) => PatternSegments): TreeNode {
+  const root = createNode();
+  for (const [index, { pattern }] of routes.entries()) {
+    addEntry(root, spell(pattern.segments), pattern.rest, { index, methods: pattern.methods });
+  }
+  return root;
+}
+
+function addEntry(root: TreeNode, segments: PatternSegments, rest: boolean, entry: Entry): void {
   let node = root;
   for (const segment of segments) node = childFor(node, segment);
   (rest ? node.rests : node.ends).push(entry);
 }
 
-function loosenPattern(segments: readonly PatternSegment[]): readonly PatternSegment[] {
+function isLooseSegment(segment: PatternSegment): boolean {
+  return segment.kind === "parameter" || (segment.text !== "" && loosenSegment(segment.text) === segment.text);
+}
+
+function loosenPattern(segments: PatternSegments): PatternSegments {
   return segments
     .map((segment) => (segment.kind === "literal" ? { ...segment, text: loosenSegment(segment.text) } : segment))
     .filter((segment) => segment.kind === "parameter" || segment.text !== "");
@@ -185,6 +194,11 @@ export function findRoute(table: RouteTable, method: string, segments: Segments)
 export function findLooseRoute(table: RouteTable, method: string, loosened: Segments): Route | undefined {
   const index = firstMatch(table.looseRoot, method, loosened, 0, Number.POSITIVE_INFINITY);
   return table.routes[index];
+}
+
+/** Whether the look-up of a path that is its own loose form was one by its loose form as well. */
+export function isLooseTable({ root, looseRoot }: RouteTable): boolean {
+  return root === looseRoot;
 }
 
 /** Whether two routes differ in nothing but what `loosen` ignores: who wrote both, told them apart on purpose. */

@@ -72,6 +72,7 @@ function policy(keys: readonly Key[], routes: readonly Route[] = [], fields: Par
     keyFormats: [],
     accept: new Map(),
     keys: compileKeys(keys, undefined),
+    principals: new WeakMap(),
     actions: new Map(),
     failureLimit: undefined,
     ...fields,

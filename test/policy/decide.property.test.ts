@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { BucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import type { RequestFacts } from "../../src/policy/facts.ts";
-import type { Verification } from "../../src/policy/key.ts";
+import type { Key, Verification } from "../../src/policy/key.ts";
 import type { Policy } from "../../src/policy/policy.ts";
+import type { Principal } from "../../src/policy/principal.ts";
 import { findRoute } from "../../src/policy/route.ts";
 import {
   createPolicy,
@@ -283,6 +284,25 @@ describe("decide(), whatever the request and the policy", () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  test("decide() decides as if it had read no key before, whatever it has read", () => {
+    let repeated = 0;
+    fc.assert(
+      fc.property(scene, ({ policy, requests }) => {
+        const [state, other] = [createState(), createState()];
+        for (const { facts: request, nowMs, outcome } of [...requests, ...requests]) {
+          const verification = toVerification(outcome, policy);
+          const unread = { ...policy, principals: new WeakMap<Key, Principal>() };
+          const decision = decide(request, policy, state, nowMs, verification);
+          expect(decision).toEqual(decide(request, unread, other, nowMs, verification));
+          const { key } = (decision.kind === "verify" ? undefined : decision.principal) ?? {};
+          if (key !== undefined && policy.principals.has(key)) repeated += 1;
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    expect(repeated).toBeGreaterThan(10);
   });
 
   test("decide() gives an unknown and a malformed credential the same shape, without a principal", () => {

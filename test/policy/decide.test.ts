@@ -705,6 +705,11 @@ describe("presenting a credential", () => {
     const policy = { routes: BASE.routes, keys: [{ id: "long", credential: long, scopes: ["*"] }] };
     expect(once(policy, { credential: long })).toMatchObject({ allow: READ, key: "long" });
     expect(once(policy, { credential: `${long}k` })).toEqual(malformed);
+    const compiled = createPolicy(policy);
+    for (let round = 0; round < 2; round += 1) {
+      expect(ask(compiled, { credential: long })).toMatchObject({ allow: READ, key: "long" });
+      expect(ask(compiled, { credential: `${long}k` })).toEqual(malformed);
+    }
     expect(once(policy, { credential: "!#$%&'()*+-./:;<=>?@[\\]^_`{|}~" })).toEqual(
       denial("key_unknown", { route: READ }),
     );

@@ -104,6 +104,7 @@ export function createPolicy(literal: PolicyLiteral): Policy {
     keyFormats: (literal.formats ?? []).map(toFormat),
     accept: new Map(Object.entries(literal.accept ?? {}).map(([name, values]) => [name, new Set(values)])),
     keys: compileKeys(keys, literal.pepper === undefined ? undefined : createPepper(Buffer.from(literal.pepper))),
+    principals: new WeakMap(),
     actions: new Map(Object.entries(literal.actions ?? ACTIONS)),
     failureLimit: literal.failures === undefined ? undefined : toLimit(literal.failures, "failures"),
   };

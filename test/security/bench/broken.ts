@@ -1,3 +1,4 @@
+import type { Policy } from "../../../src/policy/policy.ts";
 import type { Gateway } from "../../../src/proxy/gateway.ts";
 import type { Generation } from "../../../src/proxy/generation.ts";
 
@@ -25,9 +26,12 @@ export const withSettings = (
     return { ...generation, configuration: { ...configuration, settings } };
   });
 
-export const withPolicy = (name: "paths" | "routes" | "credentials" | "keyFormats" | "accept" | "keys"): BreakPart =>
+export const withPolicy = (
+  name: "paths" | "routes" | "credentials" | "keyFormats" | "accept" | "keys" | "principals",
+): BreakPart =>
   withGeneration((generation) => {
     const { configuration } = generation;
-    const policy = { ...configuration.policy, [name]: untouchable(configuration.policy[name]) };
+    const sound: Policy = { ...configuration.policy, principals: new WeakMap() };
+    const policy = { ...sound, [name]: untouchable(sound[name]) };
     return { ...generation, configuration: { ...configuration, policy } };
   });
