@@ -1,3 +1,5 @@
+import { sliceKept } from "./kept-text.ts";
+
 /** Header lines as received, flat: name, value, name, value … Values without the blanks around them. */
 export type FieldLines = string[];
 
@@ -71,7 +73,7 @@ export function parseFieldLines(text: string, from: number): FieldLines | string
   while (start < text.length) {
     const colon = text.indexOf(":", start);
     const end = text.indexOf("\r", colon);
-    lines.push(text.slice(start, colon), sliceTrimmed(text, colon + 1, end));
+    lines.push(sliceKept(text, start, colon), sliceTrimmed(text, colon + 1, end));
     start = end + 2;
   }
   return lines;

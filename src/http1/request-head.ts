@@ -1,6 +1,7 @@
 import { METHODS } from "node:http";
 import { type FieldLines, parseFieldLines, toFieldName } from "./fields.ts";
 import { type BodyFraming, CHUNKED, isChunkedAlone, NO_BODY, parseContentLength } from "./framing.ts";
+import { sliceKept } from "./kept-text.ts";
 
 /** The head of a request, taken apart and nothing more: what it means is decided elsewhere. */
 export interface RequestHead {
@@ -39,7 +40,7 @@ const PLAIN_CODING = /\r\ntransfer-encoding:[ \t]*chunked *\r\n/i;
 export function parseRequestHead(text: string): ParsedRequestHead {
   if (!REQUEST_LINE.test(text)) return malformed("the request line is not METHOD target HTTP/1.1");
   const [methodEnd, lineEnd] = [text.indexOf(" "), text.indexOf("\r")];
-  const method = text.slice(0, methodEnd);
+  const method = sliceKept(text, 0, methodEnd);
   const target = text.slice(methodEnd + 1, lineEnd - " HTTP/1.1".length);
   const version = text.slice(lineEnd - "1.1".length, lineEnd);
   if (version !== "1.1" && version !== "1.0") return malformed(`HTTP/${version} is not spoken here`);

@@ -1,6 +1,7 @@
 import type { IdentitySettings } from "../config/settings.ts";
 import { fillTemplate } from "../config/template.ts";
 import { type FieldText, toFieldText } from "../http1/fields.ts";
+import { toOneString } from "../http1/kept-text.ts";
 import type { Key } from "../policy/key.ts";
 import type { Principal } from "../policy/principal.ts";
 
@@ -24,7 +25,7 @@ export function createIdentityWriter(settings: IdentitySettings): IdentityWriter
     let identity = known.get(principal.key);
     if (identity === undefined) {
       const lines = toHeaders(settings, principal);
-      identity = { lines, text: toFieldText(lines) };
+      identity = { lines, text: toOneString(toFieldText(lines)) };
       known.set(principal.key, identity);
     }
     return identity;

@@ -1,4 +1,6 @@
 import type { LogSettings } from "../config/settings.ts";
+import { toOneString } from "../http1/kept-text.ts";
+import { createRecent } from "../policy/recent.ts";
 import type { AccessRecord, Observer } from "./access-record.ts";
 import type { Log } from "./log.ts";
 
@@ -39,13 +41,28 @@ function toLine(record: AccessRecord, level: "error" | "info", time: string): st
   const via = record.via === undefined ? "" : `,"via":"${record.via}"`;
   const route = record.route === undefined ? "" : `,"route":${quote(record.route)}`;
   const reason = record.reason === undefined ? "" : `,"reason":"${record.reason}"`;
-  const keyId = record.keyId === undefined ? "" : `,"keyId":${quote(record.keyId)}`;
-  const tenant = record.tenant === undefined ? "" : `,"tenant":${quote(record.tenant)}`;
+  const key = record.keyId === undefined ? "" : keyFieldsOf(record.keyId, record.tenant);
   const ending = record.ending === "complete" ? "" : `,"ending":"${record.ending}"`;
   const detail = record.detail === "" ? "" : `,"detail":${quote(record.detail)}`;
   const message = decision === "allow" ? "request" : "request denied";
   const duration = Math.round(durationMs * 100) / 100;
-  return `{"level":"${level}"${time},"requestId":"${requestId}"${via},"method":${quote(method)},"path":${quote(path)}${route},"decision":"${decision}"${reason},"status":${status}${keyId}${tenant},"clientAddress":"${clientAddress}","durationMs":${duration}${ending}${detail},"revision":"${revision}","msg":"${message}"}\n`;
+  return `{"level":"${level}"${time},"requestId":"${requestId}"${via},"method":${quote(method)},"path":${quote(path)}${route},"decision":"${decision}"${reason},"status":${status}${key},"clientAddress":"${clientAddress}","durationMs":${duration}${ending}${detail},"revision":"${revision}","msg":"${message}"}\n`;
+}
+
+interface KeyFields {
+  readonly tenant: string | undefined;
+  readonly text: string;
+}
+
+const KEY_FIELDS = createRecent<string, KeyFields>(1024);
+
+/** The same for each request of a key. */
+function keyFieldsOf(keyId: string, tenant: string | undefined): string {
+  const known = KEY_FIELDS.get(keyId);
+  if (known !== undefined && known.tenant === tenant) return known.text;
+  const text = toOneString(`,"keyId":${quote(keyId)}${tenant === undefined ? "" : `,"tenant":${quote(tenant)}`}`);
+  KEY_FIELDS.set(keyId, { tenant, text });
+  return text;
 }
 
 // ASCII that JSON writes as it is (RFC 8259 §7).
