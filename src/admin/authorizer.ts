@@ -199,7 +199,7 @@ function admit(turn: DescribedTurn, permit: Allowed, identity: readonly string[]
 
 function refuse(turn: DescribedTurn, denial: Denial): void {
   const { described, gateway, generation, requestId } = turn;
-  const rendered = renderDenial(denial, requestId, generation, gateway.clock.now());
+  const rendered = renderDenial(denial, requestId, generation, gateway.clock.now);
   const { answer, clientStatus } = toDeniedAnswer(rendered, described.contract, described.compat);
   send(turn, denial, answer, clientStatus);
 }

@@ -201,7 +201,7 @@ function refusingCheck(denial: Exclude<Settled, Allowed>, late: boolean): Check 
 
 function toRefused(decision: Settled, requestId: string, generation: Generation, nowMs: number): Outcome {
   const denial = decision.kind === "deny" ? decision : deny("internal_error");
-  const { status, headers, body } = renderDenial(denial, requestId, generation, nowMs);
+  const { status, headers, body } = renderDenial(denial, requestId, generation, () => nowMs);
   return { kind: "refused", status, statusText: STATUS_CODES[status] ?? "", headers, body };
 }
 
@@ -230,7 +230,7 @@ function toForwarded(
     assertion === undefined || permit.principal === undefined
       ? []
       : [assertion.header, "(a JWT, signed when it is sent)"];
-  const { ietf, legacy } = toLimitFields(permit.quotas, settings.limitHeaders, question.atMs);
+  const { ietf, legacy } = toLimitFields(permit.quotas, settings.limitHeaders, () => question.atMs);
   return {
     kind: "forwarded",
     method: question.method,

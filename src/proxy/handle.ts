@@ -1,6 +1,7 @@
 import type { FieldText } from "../http1/fields.ts";
 import type { BodyFraming } from "../http1/framing.ts";
 import type { Allowed, Denial } from "../policy/decision.ts";
+import type { Key } from "../policy/key.ts";
 import { denyBroken } from "./authorize.ts";
 import type { ClientExchange } from "./client-exchange.ts";
 import type { Exchange, Outcome } from "./forward.ts";
@@ -65,7 +66,7 @@ function refuse(turn: HttpTurn, denial: Denial): void {
     record(turn, denial, 0, "aborted", "");
     return;
   }
-  const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
+  const answer = renderDenial(denial, requestId, generation, gateway.clock.now);
   respond(answer, client, gateway.isDraining() || ENDS_CONNECTION.has(denial.reason));
   record(turn, denial, answer.status, "complete", "");
 }
@@ -131,7 +132,8 @@ function forward(turn: HttpTurn, permit: Allowed, target: string, fields: FieldT
 }
 
 /** An allowed request on its way; it ends when its key may no longer be used. */
-class Forwarding implements Exchange {
+class Forwarding implements Exchange, OpenExchange {
+  place = NOT_LISTED;
   readonly permit: Allowed;
   readonly client: ClientExchange;
   readonly method: string;
@@ -139,9 +141,9 @@ class Forwarding implements Exchange {
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
   readonly additions: ResponseAdditions;
+  readonly key: Key | undefined;
+  readonly startedMs: number;
   readonly #turn: HttpTurn;
-  /** Registered unless the route is public. */
-  readonly #open: OpenExchange | undefined;
   #ended = false;
 
   constructor(turn: HttpTurn, permit: Allowed, target: string) {
@@ -152,41 +154,33 @@ class Forwarding implements Exchange {
     this.framing = turn.client.head.framing;
     this.maxBodyBytes = turn.generation.configuration.settings.listen.maxBodyBytes;
     this.additions = toResponseAdditions(turn, permit);
+    this.key = permit.principal?.key;
+    this.startedMs = turn.startedMs;
     this.#turn = turn;
-    this.#open = permit.principal && {
-      key: permit.principal.key,
-      startedMs: turn.startedMs,
-      place: NOT_LISTED,
-      end: () => this.#cut(),
-    };
   }
 
   begin(fields: FieldText): void {
     const { gateway } = this.#turn;
-    if (this.#open !== undefined) gateway.openExchanges.add(this.#open);
+    gateway.openExchanges.add(this);
     try {
       gateway.forwarder().forward(this, fields);
     } catch (error) {
-      this.#release();
+      gateway.openExchanges.remove(this);
       throw error;
     }
   }
 
   done(outcome: Outcome): void {
     try {
-      this.#release();
+      this.#turn.gateway.openExchanges.remove(this);
       finish(this.#turn, this.permit, this.#ended ? { kind: "ended" } : outcome);
     } catch (error) {
       failClosed(this.#turn, error);
     }
   }
 
-  #release(): void {
-    if (this.#open !== undefined) this.#turn.gateway.openExchanges.remove(this.#open);
-  }
-
   /** Cutting it off is the only way to tell a client that has its head already. */
-  #cut(): void {
+  end(): void {
     this.#ended = true;
     this.client.abort();
   }

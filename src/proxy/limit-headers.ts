@@ -1,5 +1,6 @@
 import type { LimitHeaders } from "../config/settings.ts";
 import type { FieldText } from "../http1/fields.ts";
+import { toOneString } from "../http1/kept-text.ts";
 import type { Limit, Quota } from "../policy/bucket.ts";
 
 /** Fields that report quotas. */
@@ -12,88 +13,84 @@ export interface LimitFields {
 const NO_FIELDS: LimitFields = { ietf: "", legacy: "" };
 
 /** The fields that report quotas (draft-ietf-httpapi-ratelimit-headers-10 §3, and those that were there before). */
-export function toLimitFields(quotas: readonly Quota[], style: LimitHeaders, nowMs: number): LimitFields {
-  const closest = findClosest(quotas);
-  if (closest === undefined) return NO_FIELDS;
+export function toLimitFields(quotas: readonly Quota[], style: LimitHeaders, now: () => number): LimitFields {
+  if (quotas.length === 0) return NO_FIELDS;
+  const wording = wordingOf(quotas);
   return {
-    ietf: style.ietf ? toIetfFields(quotas) : "",
-    legacy: style.legacy === "off" ? "" : toLegacyFields(closest, style.legacy, nowMs),
+    ietf: style.ietf ? toIetfFields(quotas, wording) : "",
+    legacy: style.legacy === "off" ? "" : toLegacyFields(quotas, wording, style.legacy, now),
   };
 }
 
-function toIetfFields(quotas: readonly Quota[]): FieldText {
+function toIetfFields(quotas: readonly Quota[], { items }: Wording): FieldText {
   let text = "";
-  for (const { limit, remaining, nextSeconds } of quotas) {
-    const { first, next } = wordingOf(limit);
-    text += (text === "" ? first : next) + remaining + secondsOf(nextSeconds);
+  for (let index = 0; index < quotas.length; index += 1) {
+    const quota = quotas[index];
+    if (quota !== undefined) text += items[index] + (quota.remaining + secondsOf(quota.nextSeconds));
   }
-  return `${policyFieldOf(quotas)}${text}\r\n`;
-}
-
-function toLegacyFields(
-  { limit, remaining, fullSeconds }: Quota,
-  style: Exclude<LimitHeaders["legacy"], "off">,
-  nowMs: number,
-): FieldText {
-  const reset = style === "epoch" ? Math.ceil(nowMs / 1000) + fullSeconds : fullSeconds;
-  return `${wordingOf(limit).legacy}${remaining}\r\nX-RateLimit-Reset: ${reset}\r\n`;
+  return `${text}\r\n`;
 }
 
 /** The legacy fields hold one limit: the one that will refuse first. */
-function findClosest(quotas: readonly Quota[]): Quota | undefined {
-  let closest = quotas[0];
-  for (const quota of quotas) if (closest === undefined || quota.remaining < closest.remaining) closest = quota;
-  return closest;
+function toLegacyFields(
+  quotas: readonly Quota[],
+  { legacy }: Wording,
+  style: Exclude<LimitHeaders["legacy"], "off">,
+  now: () => number,
+): FieldText {
+  let [closest] = quotas;
+  let text = legacy[0];
+  for (let index = 1; index < quotas.length; index += 1) {
+    const quota = quotas[index];
+    if (quota === undefined || closest === undefined || quota.remaining >= closest.remaining) continue;
+    closest = quota;
+    text = legacy[index];
+  }
+  if (closest === undefined) return "";
+  const { remaining, fullSeconds } = closest;
+  const reset = style === "epoch" ? Math.ceil(now() / 1000) + fullSeconds : fullSeconds;
+  return `${text}${remaining}\r\nX-RateLimit-Reset: ${reset}\r\n`;
 }
 
-/** What the fields say of a limit whatever is left of it. */
+/** What the fields say of limits whatever is left of them, limit by limit. */
 interface Wording {
-  readonly policy: string;
-  /** An item of RateLimit up to what remains, as the first of the list and as one after others. */
-  readonly first: string;
-  readonly next: string;
-  readonly legacy: string;
-}
-
-const WORDINGS = new WeakMap<Limit, Wording>();
-
-/** Of a limit always the same, as long as it is in force. */
-function wordingOf(limit: Limit): Wording {
-  const known = WORDINGS.get(limit);
-  if (known !== undefined) return known;
-  const wording = {
-    policy: `"${limit.name}";q=${limit.capacity};w=${Math.max(1, Math.round(limit.windowMs / 1000))}`,
-    first: `RateLimit: "${limit.name}";r=`,
-    next: `, "${limit.name}";r=`,
-    legacy: `X-RateLimit-Limit: ${limit.capacity}\r\nX-RateLimit-Remaining: `,
-  };
-  WORDINGS.set(limit, wording);
-  return wording;
-}
-
-interface PolicyField {
   readonly limits: readonly Limit[];
-  readonly text: FieldText;
+  /** All from the end of the item before up to what remains: with the first of them RateLimit-Policy, which is whole. */
+  readonly items: readonly string[];
+  readonly legacy: readonly string[];
 }
 
 // By the first limit: the same limits come together as long as they are in force.
-const POLICY_FIELDS = new WeakMap<Limit, PolicyField>();
+const WORDINGS = new WeakMap<Limit, Wording>();
 
-function policyFieldOf(quotas: readonly Quota[]): FieldText {
-  const [first] = quotas;
-  if (first === undefined) return "";
-  const known = POLICY_FIELDS.get(first.limit);
-  if (known !== undefined && isOf(known, quotas)) return known.text;
+function wordingOf(quotas: readonly Quota[]): Wording {
+  const first = quotas[0]?.limit;
+  const known = first && WORDINGS.get(first);
+  if (known !== undefined && isOf(known, quotas)) return known;
   const limits = quotas.map(({ limit }) => limit);
-  const text = `RateLimit-Policy: ${limits.map((limit) => wordingOf(limit).policy).join(", ")}\r\n`;
-  POLICY_FIELDS.set(first.limit, { limits, text });
-  return text;
+  const wording = toWording(limits);
+  if (first !== undefined) WORDINGS.set(first, wording);
+  return wording;
 }
 
-function isOf({ limits }: PolicyField, quotas: readonly Quota[]): boolean {
+function isOf({ limits }: Wording, quotas: readonly Quota[]): boolean {
   if (limits.length !== quotas.length) return false;
   for (let index = 0; index < limits.length; index += 1) if (limits[index] !== quotas[index]?.limit) return false;
   return true;
+}
+
+function toWording(limits: readonly Limit[]): Wording {
+  const policies = limits.map(
+    ({ name, capacity, windowMs }) => `"${name}";q=${capacity};w=${Math.max(1, Math.round(windowMs / 1000))}`,
+  );
+  return {
+    limits,
+    items: limits.map(({ name }, index) => {
+      const before = index === 0 ? `RateLimit-Policy: ${policies.join(", ")}\r\nRateLimit: ` : ", ";
+      return toOneString(`${before}"${name}";r=`);
+    }),
+    legacy: limits.map(({ capacity }) => toOneString(`X-RateLimit-Limit: ${capacity}\r\nX-RateLimit-Remaining: `)),
+  };
 }
 
 // Most limits admit another request within a minute.

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import type { ListenSettings, SocketAddress } from "../config/settings.ts";
+import { toOneString } from "../http1/kept-text.ts";
 import { type DenialReason, deny } from "../policy/decision.ts";
 import type { AccessRecord } from "../telemetry/access-record.ts";
 import { createBurst } from "./burst.ts";
@@ -122,7 +123,9 @@ function createHost(
       const { idleTimeoutMs } = settings();
       if (idleTimeoutMs !== keepAliveMs) {
         keepAliveMs = idleTimeoutMs;
-        keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(idleTimeoutMs / 1000)}\r\n`;
+        keepAliveLines = toOneString(
+          `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(idleTimeoutMs / 1000)}\r\n`,
+        );
       }
       return keepAliveLines;
     },
@@ -174,7 +177,7 @@ function addressOf(server: Server, asked: SocketAddress): SocketAddress {
 function refuseUnread(reason: DenialReason, detail: string, peer: Peer, gateway: Gateway): string {
   const generation = gateway.current();
   const requestId = gateway.createRequestId();
-  const answer = renderDenial(deny(reason, { detail }), requestId, generation, gateway.clock.now());
+  const answer = renderDenial(deny(reason, { detail }), requestId, generation, gateway.clock.now);
   const record: AccessRecord = {
     requestId,
     method: "",

@@ -4,7 +4,8 @@ import { type Entry, Roster } from "./roster.ts";
 
 /** An allowed exchange that is under way, and how to end it before its time. */
 export interface OpenExchange extends Entry {
-  readonly key: Key;
+  /** Undefined on a public route, where there is none that could be taken back. */
+  readonly key: Key | undefined;
   /** By the clock that only grows. */
   readonly startedMs: number;
   readonly end: () => void;
@@ -30,7 +31,8 @@ export function createOpenExchanges(): OpenExchanges {
     endUnusable: (keys, nowMs, elapsedMs) => {
       let ended = 0;
       for (const exchange of open.list()) {
-        if (elapsedMs - exchange.startedMs < LONG_LIVED_MS || isUsable(exchange.key, keys, nowMs)) continue;
+        const { key, startedMs } = exchange;
+        if (key === undefined || elapsedMs - startedMs < LONG_LIVED_MS || isUsable(key, keys, nowMs)) continue;
         if (!open.remove(exchange)) continue;
         exchange.end();
         ended += 1;

@@ -8,10 +8,15 @@ import { toLimitFields } from "./limit-headers.ts";
 import { toAddedLines } from "./response-headers.ts";
 
 /** The answer to a denial with everything a client gets of it, limits and request id included. */
-export function renderDenial(denial: Denial, requestId: string, generation: Generation, nowMs: number): DenialResponse {
+export function renderDenial(
+  denial: Denial,
+  requestId: string,
+  generation: Generation,
+  now: () => number,
+): DenialResponse {
   const { policy, settings } = generation.configuration;
   const answer = toDenialResponse(denial, requestId, settings.denials, policy.credentials);
-  const limits = toLimitFields(denial.quotas, settings.limitHeaders, nowMs);
+  const limits = toLimitFields(denial.quotas, settings.limitHeaders, now);
   return { ...answer, headers: [...answer.headers, ...toAddedLines({ ...limits, requestId })] };
 }
 

@@ -79,7 +79,7 @@ export function findAssertion(turn: Turn, permit: Allowed): FieldText | Promise<
 /** What every answer to an allowed request carries. */
 export function toResponseAdditions({ gateway, generation, requestId }: Turn, permit: Allowed): ResponseAdditions {
   const { limitHeaders } = generation.configuration.settings;
-  const { ietf, legacy } = toLimitFields(permit.quotas, limitHeaders, gateway.clock.now());
+  const { ietf, legacy } = toLimitFields(permit.quotas, limitHeaders, gateway.clock.now);
   return { ietf, legacy, requestId };
 }
 

@@ -109,7 +109,7 @@ function failClosed(turn: UpgradeTurn, error: unknown): void {
 
 function refuse(turn: UpgradeTurn, denial: Denial): void {
   const { gateway, generation, requestId, socket } = turn;
-  const answer = renderDenial(denial, requestId, generation, gateway.clock.now());
+  const answer = renderDenial(denial, requestId, generation, gateway.clock.now);
   socket.end(toRawAnswer(answer), "latin1");
   // Unread, what else the client sends would hide its own end.
   socket.resume();
@@ -212,10 +212,9 @@ function open(
   idleTimeoutMs: number,
 ): void {
   const { socket } = turn;
-  const { principal } = permit;
   let ending: AccessRecord["ending"] = "complete";
-  const exchange = principal && {
-    key: principal.key,
+  const exchange = {
+    key: permit.principal?.key,
     startedMs: turn.startedMs,
     place: NOT_LISTED,
     end: () => {
@@ -229,11 +228,9 @@ function open(
   socket.once("close", () => {
     record(turn, permit, 101, ending, "");
     upstream.destroySoon();
-    guard(turn, () => {
-      if (exchange !== undefined) turn.gateway.openExchanges.remove(exchange);
-    });
+    guard(turn, () => turn.gateway.openExchanges.remove(exchange));
   });
-  if (exchange !== undefined) turn.gateway.openExchanges.add(exchange);
+  turn.gateway.openExchanges.add(exchange);
   const added = toAddedLines(toResponseAdditions(turn, permit));
   for (let index = 0; index < added.length; index += 2) {
     answer.headers[(added[index] ?? "").toLowerCase()] = added[index + 1];

@@ -150,7 +150,7 @@ describe("explain agrees with decide", () => {
         direct,
         "example-request-id",
         createGeneration(CONFIGURATION),
-        NOW,
+        () => NOW,
       );
       expect(outcome).toMatchObject({ status, headers, body });
 

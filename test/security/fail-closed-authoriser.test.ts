@@ -49,7 +49,11 @@ const FAULTS: readonly (readonly [
   ["nothing", (gateway) => gateway, {}],
   ["the generation in force", (gateway) => ({ ...gateway, current: broken }), ALL_REFUSED],
   ["request ids", (gateway) => ({ ...gateway, createRequestId: broken }), ALL_REFUSED],
-  ["the wall clock", (gateway) => ({ ...gateway, clock: { ...gateway.clock, now: broken } }), ALL_REFUSED],
+  [
+    "the wall clock",
+    (gateway) => ({ ...gateway, clock: { ...gateway.clock, now: broken } }),
+    { ...ALL_REFUSED, unclear: 400 },
+  ],
   [
     "the clock that only grows",
     (gateway) => ({ ...gateway, clock: { ...gateway.clock, elapsed: broken } }),

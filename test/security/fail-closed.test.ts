@@ -80,7 +80,7 @@ const FAULTS: readonly Fault[] = [
   {
     part: "the wall clock",
     breakPart: (gateway) => ({ ...gateway, clock: { ...gateway.clock, now: broken } }),
-    answers: ALL_BROKEN,
+    answers: { ...ALL_BROKEN, "no HTTP": 400, upgrade: 500 },
   },
   {
     part: "the clock that only grows",
@@ -136,7 +136,7 @@ const FAULTS: readonly Fault[] = [
   {
     part: "the list of open exchanges, at its beginning",
     breakPart: (gateway) => ({ ...gateway, openExchanges: { ...gateway.openExchanges, add: broken } }),
-    answers: { ...SOUND, allowed: 500, upgrade: 0 },
+    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 0 },
   },
   {
     part: "the list of open exchanges, at its end",
@@ -191,6 +191,11 @@ const FAULTS: readonly Fault[] = [
   { part: "key formats", breakPart: withPolicy("keyFormats"), answers: { ...PUBLIC_ONLY, "without a key": 401 } },
   { part: "accepted segments", breakPart: withPolicy("accept"), answers: { ...PUBLIC_ONLY, "without a key": 401 } },
   { part: "keys", breakPart: withPolicy("keys"), answers: PUBLIC_ONLY },
+  {
+    part: "what was read of keys before",
+    breakPart: withPolicy("principals"),
+    answers: { ...SOUND, allowed: 500, upgrade: 500 },
+  },
 ];
 
 describe("a part that throws", () => {

@@ -84,7 +84,7 @@ function use({ configuration }: Extract<LoadResult, { kind: "loaded" }>): void {
       decide(toFacts({ method, target, credential: "x" }), configuration.policy, createState(), NOW);
   }
   for (const reason of DENIAL_REASONS) {
-    const { status, headers } = renderDenial(deny(reason), "id", generation, NOW);
+    const { status, headers } = renderDenial(deny(reason), "id", generation, () => NOW);
     assert(status >= 400 && status <= 599, `${reason} answers ${status}`);
     for (const text of headers.flat()) assert(!/[\r\n\0]/.test(text), `an answer's header has no line break: ${text}`);
   }
