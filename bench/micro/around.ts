@@ -56,7 +56,9 @@ export function around(): readonly Subject[] {
       return buildRequestFields(fact.rawHeaders, permit, origin, peer, requestId, generation);
     }),
     subject("response headers, 6 lines", () => buildResponseFields(200, ANSWER, { ietf: "", legacy: "", requestId })),
-    subject("limit headers, two limits", (index) => toLimitFields(permits[index]?.quotas ?? [], limitHeaders, NOW)),
+    subject("limit headers, two limits", (index) =>
+      toLimitFields(permits[index]?.quotas ?? [], limitHeaders, () => NOW),
+    ),
     subject("a request id", createRequestId),
     subject("the access log's line, not written", (index) => record(accessLog.record, records[index])),
     subject("metrics", (index) => record(metrics.record, records[index])),
