@@ -54,29 +54,36 @@ function toLegacyFields(
 
 /** What the fields say of limits whatever is left of them, limit by limit. */
 interface Wording {
-  readonly limits: readonly Limit[];
   /** All from the end of the item before up to what remains: with the first of them RateLimit-Policy, which is whole. */
   readonly items: readonly string[];
   readonly legacy: readonly string[];
 }
 
-// By the first limit: the same limits come together as long as they are in force.
-const WORDINGS = new WeakMap<Limit, Wording>();
-
-function wordingOf(quotas: readonly Quota[]): Wording {
-  const first = quotas[0]?.limit;
-  const known = first && WORDINGS.get(first);
-  if (known !== undefined && isOf(known, quotas)) return known;
-  const limits = quotas.map(({ limit }) => limit);
-  const wording = toWording(limits);
-  if (first !== undefined) WORDINGS.set(first, wording);
-  return wording;
+/** A list of limits, and those that go on from it: a key's limits come with those of one route and of another by turns. */
+interface LimitList {
+  readonly longer: WeakMap<Limit, LimitList>;
+  wording: Wording | undefined;
 }
 
-function isOf({ limits }: Wording, quotas: readonly Quota[]): boolean {
-  if (limits.length !== quotas.length) return false;
-  for (let index = 0; index < limits.length; index += 1) if (limits[index] !== quotas[index]?.limit) return false;
-  return true;
+const NO_LIMITS = createList();
+
+function createList(): LimitList {
+  return { longer: new WeakMap(), wording: undefined };
+}
+
+/** Of the same limits always the same, as long as they are in force. */
+function wordingOf(quotas: readonly Quota[]): Wording {
+  let list = NO_LIMITS;
+  for (const { limit } of quotas) {
+    let longer = list.longer.get(limit);
+    if (longer === undefined) {
+      longer = createList();
+      list.longer.set(limit, longer);
+    }
+    list = longer;
+  }
+  list.wording ??= toWording(quotas.map(({ limit }) => limit));
+  return list.wording;
 }
 
 function toWording(limits: readonly Limit[]): Wording {
@@ -84,7 +91,6 @@ function toWording(limits: readonly Limit[]): Wording {
     ({ name, capacity, windowMs }) => `"${name}";q=${capacity};w=${Math.max(1, Math.round(windowMs / 1000))}`,
   );
   return {
-    limits,
     items: limits.map(({ name }, index) => {
       const before = index === 0 ? `RateLimit-Policy: ${policies.join(", ")}\r\nRateLimit: ` : ", ";
       return toOneString(`${before}"${name}";r=`);
