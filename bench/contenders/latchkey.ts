@@ -41,10 +41,14 @@ function latchkey(name: string, label: string, job: string, variant: Variant): C
       return startPinned([process.execPath, PROGRAM, "serve", "--config", config], {
         core: "proxy",
         errorFile: join(folder, "stderr.txt"),
+        env: AS_IN_IMAGE,
       });
     },
   };
 }
+
+// What the Dockerfile sets and a figure depends on.
+const AS_IN_IMAGE = { MALLOC_ARENA_MAX: "1" };
 
 const CHECKED_ROUTES = [
   { match: "GET /health", public: true },
