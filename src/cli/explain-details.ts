@@ -1,9 +1,10 @@
 import { type CredentialRules, findUrlCredentials, readCredential } from "../policy/credential.ts";
 import type { Denial, DenialReason } from "../policy/decision.ts";
 import { matchKeyFormat } from "../policy/key-format.ts";
+import { neededScopes } from "../policy/match-route.ts";
 import type { NetworkSet } from "../policy/network.ts";
 import type { Policy } from "../policy/policy.ts";
-import { type Route, type Source, toScope } from "../policy/route.ts";
+import type { Route, Source } from "../policy/route.ts";
 import type { Check, CheckResult, Known } from "./checks.ts";
 import { toInstant } from "./instant.ts";
 
@@ -135,9 +136,7 @@ function describeScope({ route, key, facts, segments, policy, sources }: Known, 
   if (route.access.kind !== "scopes") return tell("the route takes any valid key", route.source);
   const source = sources.inKey(key, "scopes");
   const held = key.scopes.length === 0 ? "no scope" : key.scopes.join(", ");
-  const needed = route.access.scopes.map(
-    (template) => toScope(template, route, facts.method, segments, policy.actions) ?? template.text,
-  );
+  const needed = neededScopes(route, facts.method, segments, policy);
   const asked = needed.join(route.access.need === "any" ? " or " : " and ");
   if (denial !== undefined)
     return tell(`needs ${asked}; the key holds ${held}, and lacks ${denial.scopes.join(", ")}`, source);

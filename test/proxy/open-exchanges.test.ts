@@ -1,9 +1,9 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { getHeapSpaceStatistics } from "node:v8";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createOpenExchanges, type OpenExchange } from "../../src/proxy/open-exchanges.ts";
 import { NOT_LISTED } from "../../src/proxy/roster.ts";
+import { collectGarbage } from "../collect-garbage.ts";
 import { createPolicy } from "../policy/fixture.ts";
 
 const { keys: ITS_KEY } = createPolicy({ keys: [{ id: "known", credential: "a-credential" }] });
@@ -78,11 +78,6 @@ function createExchange(end: () => void): OpenExchange {
   const key = ITS_KEY.findById("known");
   if (key === undefined) throw new Error("the key is not there");
   return { key, startedMs: 0, end, place: NOT_LISTED };
-}
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  runInNewContext("gc")();
 }
 
 function usedOldSpace(): number {

@@ -2,14 +2,15 @@ import { expect, test } from "vitest";
 import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { compileRoutes, findRoute } from "../../src/policy/route.ts";
+import { collectGarbage } from "../collect-garbage.ts";
 import { createPolicy, createState, toFacts } from "../policy/fixture.ts";
 
 const NOW = 1_750_000_000_000;
 const MILLION = 1_000_000;
 const ROUTES = [{ match: "* /**", authenticated: true }] as const;
 
-/** Garbage that is not collected yet is counted in, so this is an upper bound. */
 function bytesInUse(): number {
+  collectGarbage();
   return process.memoryUsage().heapUsed;
 }
 
@@ -32,8 +33,7 @@ test("a million client addresses that fail leave no more behind than the table h
   context.annotate(`${table.owners.size} addresses counted, ${mebibytes.toFixed(0)} MiB more in use`);
   expect(table.owners.size).toBeLessThanOrEqual(table.maxOwners);
   expect([...reasons.keys()].sort()).toEqual(["key_unknown"]);
-  // 200,000 owners take some 50 MB; garbage that is not collected yet is counted in.
-  expect(mebibytes).toBeLessThan(200);
+  expect(mebibytes).toBeLessThan(30);
 });
 
 test("a table that is full of live addresses refuses new ones, and forgets none to make room", () => {
@@ -84,7 +84,7 @@ test("a million unknown keys from one address leave nothing behind", { timeout: 
   context.annotate(`${microseconds.toFixed(2)} µs each, ${mebibytes.toFixed(0)} MiB more in use`);
   expect(state.failures.owners.size).toBe(1);
   expect(state.buckets.owners.size).toBe(0);
-  expect(mebibytes).toBeLessThan(100);
+  expect(mebibytes).toBeLessThan(10);
   expect(decide(toFacts({ credential: "good" }), policy, state, NOW)).toMatchObject({ kind: "allow" });
 });
 
