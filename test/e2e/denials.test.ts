@@ -234,11 +234,15 @@ describe("the built program, for every denial reason", () => {
   });
 
   /** A program of its own for one test, whose config differs in these parts. */
-  async function withProgram(parts: Partial<Parts>, use: (other: Program) => Promise<void>): Promise<void> {
+  async function withProgram(
+    parts: Partial<Parts>,
+    use: (other: Program) => Promise<void>,
+    args: readonly string[] = [],
+  ): Promise<void> {
     const own = await createFolder();
     await own.write("keys.yaml", keysYaml);
     const text = configYaml({ upstreamUrl: upstream.url, ...parts });
-    const other = await startProgram(await own.write("latchkey.yaml", text));
+    const other = await startProgram(await own.write("latchkey.yaml", text), args);
     try {
       await use(other);
     } finally {
@@ -337,23 +341,30 @@ describe("the built program, for every denial reason", () => {
         await expectDenial(other, get(GOOD), "overloaded", 503);
         first.destroy();
       },
+      // A thread has a connection of its own at least.
+      ["--workers", "1"],
     );
     await silent.close();
   });
 
   test("refuses a new WebSocket while draining: draining", async () => {
-    await withProgram({ more: "drain: { delay: 1s, timeout: 2s }" }, async (other) => {
-      const stopped = other.stop();
-      await other.waitForLine((line) => line["msg"] === "draining");
-      const upgrade = [
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-      ];
-      const request = bytes("GET", "/api/orders/1", [bearer(GOOD), ...upgrade]);
-      await expectDenial(other, request.replace("Connection: close", "Connection: Upgrade"), "draining", 503);
-      expect(await stopped).toBe(0);
-    });
+    await withProgram(
+      { more: "drain: { delay: 1s, timeout: 2s }" },
+      async (other) => {
+        const stopped = other.stop();
+        await other.waitForLine((line) => line["msg"] === "draining");
+        const upgrade = [
+          "Upgrade: websocket",
+          "Sec-WebSocket-Version: 13",
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ];
+        const request = bytes("GET", "/api/orders/1", [bearer(GOOD), ...upgrade]);
+        await expectDenial(other, request.replace("Connection: close", "Connection: Upgrade"), "draining", 503);
+        expect(await stopped).toBe(0);
+      },
+      // Further threads hear of it a moment after the log.
+      ["--workers", "1"],
+    );
   });
 
   test("between them these tests show every reason", () => {

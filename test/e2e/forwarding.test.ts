@@ -394,7 +394,7 @@ describe("the built program, listeners", () => {
     const app = createServer((_, response) => response.end("from the socket"));
     await new Promise<void>((resolve) => app.listen(appSocket, resolve));
     const file = await folder.write("unix.yaml", CONFIG(`unix:${appSocket}`));
-    const program = await startProgram(file, ["--listen", `unix:${ownSocket}`]);
+    const program = await startProgram(file, ["--listen", `unix:${ownSocket}`, "--workers", "1"]);
     const body = await run("curl", ["-s", "--unix-socket", ownSocket, "-H", `X-API-Key: ${KEY}`, "http://x/y"]);
     expect(body).toBe("from the socket");
     await program.stop();

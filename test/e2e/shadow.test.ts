@@ -52,7 +52,11 @@ ${more}${keys(scope)}`;
       "candidate.yaml",
       main("", "orders:none").replace('POST /orders", scopes: "orders:write"', 'POST /orders", authenticated: true'),
     );
-    program = await startProgram(await folder.write("latchkey.yaml", main("shadow: candidate.yaml\n")));
+    // The log has its samples of each thread.
+    program = await startProgram(await folder.write("latchkey.yaml", main("shadow: candidate.yaml\n")), [
+      "--workers",
+      "1",
+    ]);
     admin = `127.0.0.1:${program.adminPort}`;
   });
   afterAll(async () => {

@@ -20,6 +20,8 @@ const OTHER = "lk_22222222222222222222222222222222";
 const MANAGER = "lk_33333333333333333333333333333333";
 const SLOW = "lk_slow_444444444444444444444444444";
 const THREADS = 3;
+// As many as the file says, also where all other programs are to have several.
+const BY_FILE = ["env", "-u", "LATCHKEY_WORKERS"];
 
 const keysYaml = (status = "active") => `keys:
   - { id: one, hash: "${sha256Of(KEY)}", status: ${status}, scopes: ["a"] }
@@ -76,7 +78,7 @@ describe("the built program, in several threads", () => {
   async function withProgram(use: (program: Program, own: Folder) => Promise<void>, url = upstream.url, more = "") {
     const own = await createFolder();
     await own.write("keys.yaml", keysYaml());
-    const program = await startProgram(await own.write("latchkey.yaml", config(url, more)));
+    const program = await startProgram(await own.write("latchkey.yaml", config(url, more)), [], BY_FILE);
     try {
       await use(program, own);
     } finally {
@@ -206,7 +208,7 @@ describe("the built program, in several threads", () => {
     const file = await own.write("latchkey.yaml", config(upstream.url));
     const first = await startProgram(file);
     await expect(startProgram(file, ["--listen", `127.0.0.1:${first.port}`])).rejects.toThrow("EADDRINUSE");
-    await expect(startProgram(file, ["--listen", `unix:${own.path}/x.sock`])).rejects.toThrow(
+    await expect(startProgram(file, ["--listen", `unix:${own.path}/x.sock`], BY_FILE)).rejects.toThrow(
       "A unix socket is served by one thread, not by 3",
     );
     await expect(startProgram(file, ["--workers", "many"])).rejects.toThrow("--workers");
