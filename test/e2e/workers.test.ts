@@ -207,12 +207,15 @@ describe("the built program, in several threads", () => {
     await own.write("keys.yaml", keysYaml());
     const file = await own.write("latchkey.yaml", config(upstream.url));
     const first = await startProgram(file);
-    await expect(startProgram(file, ["--listen", `127.0.0.1:${first.port}`])).rejects.toThrow("EADDRINUSE");
-    await expect(startProgram(file, ["--listen", `unix:${own.path}/x.sock`], BY_FILE)).rejects.toThrow(
-      "A unix socket is served by one thread, not by 3",
-    );
-    await expect(startProgram(file, ["--workers", "many"])).rejects.toThrow("--workers");
-    await first.stop();
+    try {
+      await expect(startProgram(file, ["--listen", `127.0.0.1:${first.port}`])).rejects.toThrow("EADDRINUSE");
+      await expect(startProgram(file, ["--listen", `unix:${own.path}/x.sock`], BY_FILE)).rejects.toThrow(
+        "A unix socket is served by one thread, not by 3",
+      );
+      await expect(startProgram(file, ["--workers", "many"])).rejects.toThrow("--workers");
+    } finally {
+      await first.stop();
+    }
     const alone = await startProgram(file, ["--listen", `unix:${own.path}/x.sock`, "--workers", "auto"]);
     await alone.stop();
     await own.remove();
