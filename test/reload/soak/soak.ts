@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { inspect } from "node:util";
 import { createFolder, type Program, startProgram } from "../../e2e/harness.ts";
 import { swapVolume } from "../changes.ts";
 import { credentialOf, STEADY } from "../deployment.ts";
@@ -56,7 +57,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     const [edits, restarts, during] = await Promise.all([
       editor.run(RELOAD_EVERY_MS, over),
       restartNowAndThen(upstream.restart, tracker, over),
-      sampleNowAndThen(program, nowMs, over, options.report),
+      sampleNowAndThen(program, nowMs, over, tracker.problems, options.report),
       sendSteadily(clients.send, ledger, options.requestsASecond, nowMs, over),
     ]);
     clients.close();
@@ -121,12 +122,22 @@ async function sampleNowAndThen(
   program: Program,
   nowMs: () => number,
   over: AbortSignal,
+  problems: string[],
   report: SoakOptions["report"],
 ): Promise<readonly Sample[]> {
   const samples: Sample[] = [];
   while (!over.aborted) {
     await pauseUntil(SAMPLE_EVERY_MS, over);
-    const sample = await takeSample(program, nowMs());
+    const sample = await takeSample(program, nowMs()).catch((error: unknown) => {
+      const { exitCode, signalCode } = program.process;
+      const ended = exitCode ?? signalCode;
+      const problem = `after ${(nowMs() / 60_000).toFixed(1)} min /metrics failed: ${inspect(error)}`;
+      // An hour's run is not lost for one question; without the program there is nothing to go on with.
+      if (ended !== null) throw new Error(`${problem}\nthe program has ended with ${ended}: ${program.stderr()}`);
+      report?.(problem);
+      problems.push(problem);
+    });
+    if (sample === undefined) continue;
     samples.push(sample);
     if (samples.length % 30 === 0) report?.(JSON.stringify(sample));
   }
