@@ -1,9 +1,9 @@
 import { getHeapSpaceStatistics } from "node:v8";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { giveBackMemory } from "../../src/app/give-back.ts";
 import { createOpenExchanges, type OpenExchange } from "../../src/proxy/open-exchanges.ts";
 import { NOT_LISTED } from "../../src/proxy/roster.ts";
-import { collectGarbage } from "../collect-garbage.ts";
 import { createPolicy } from "../policy/fixture.ts";
 
 const { keys: ITS_KEY } = createPolicy({ keys: [{ id: "known", credential: "a-credential" }] });
@@ -67,7 +67,7 @@ describe("createOpenExchanges()", () => {
     };
     churn(1_000);
     // From here on all that is there is old, and would be the first link of a chain.
-    collectGarbage();
+    giveBackMemory();
     const before = usedOldSpace();
     churn(100_000);
     expect(usedOldSpace() - before).toBeLessThan(4 * 1024 * 1024);

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { giveBackMemory } from "../../src/app/give-back.ts";
 import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { compileRoutes, findRoute } from "../../src/policy/route.ts";
-import { collectGarbage } from "../collect-garbage.ts";
 import { createPolicy, createState, toFacts } from "../policy/fixture.ts";
 
 const NOW = 1_750_000_000_000;
@@ -10,7 +10,7 @@ const MILLION = 1_000_000;
 const ROUTES = [{ match: "* /**", authenticated: true }] as const;
 
 function bytesInUse(): number {
-  collectGarbage();
+  giveBackMemory();
   return process.memoryUsage().heapUsed;
 }
 
