@@ -14,21 +14,21 @@ export interface AdminBackendOptions {
   readonly plane: Pick<DataPlane, "isListening" | "metrics">;
   readonly metrics: Metrics;
   readonly authorize: Authorizer;
-  /** Since when this process drains, by the wall clock; undefined while it does not. */
-  readonly drainingSinceMs: () => number | undefined;
+  readonly isDraining: () => boolean;
+  /** Begins to drain, unless it does already; since when it does, by the wall clock. */
   readonly announceDrain: () => number;
 }
 
 /** What the admin listener can ask of this process. */
 export function createAdminBackend(options: AdminBackendOptions): AdminBackend {
-  const { reloader, shadow, plane, metrics, authorize, drainingSinceMs, announceDrain } = options;
+  const { reloader, shadow, plane, metrics, authorize, isDraining, announceDrain } = options;
   const settings = () => reloader.current().settings;
   return {
     settings: () => settings().admin,
     readiness: () => ({
-      ready: drainingSinceMs() === undefined && plane.isListening(),
+      ready: !isDraining() && plane.isListening(),
       detail: {
-        status: drainingSinceMs() !== undefined ? "draining" : plane.isListening() ? "ready" : "starting",
+        status: isDraining() ? "draining" : plane.isListening() ? "ready" : "starting",
         revision: reloader.current().policy.revision,
         since: new Date(reloader.sinceMs()).toISOString(),
         lastReload: reloader.lastReload(),

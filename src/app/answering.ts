@@ -8,6 +8,7 @@ import type { KeyOperations } from "../proxy/manage.ts";
 import { createAccessLog } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { Flag } from "./flag.ts";
 import { type InForce, putInForce, replaceInForce } from "./in-force.ts";
 import { createRequestIds } from "./request-ids.ts";
 import { createShadowComparer, type ShadowComparer } from "./shadow-comparer.ts";
@@ -22,8 +23,6 @@ export interface Answering {
   readonly settle: () => void;
   readonly compareWith: (candidate: Policy | undefined) => void;
   readonly shadowNumbers: ShadowComparer["numbers"];
-  /** From now on, answers close their connections. */
-  readonly beginDrain: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -32,6 +31,8 @@ export interface AnsweringOptions {
   readonly state: PolicyState;
   /** What a candidate spends. */
   readonly shadowBuckets: ShadowBuckets;
+  /** Once it is raised, answers go on, but end their connections, and nothing that would last is begun. */
+  readonly draining: Flag;
   readonly verifier: SlowVerifier;
   readonly keyOperations: KeyOperations;
   readonly log: Log;
@@ -77,9 +78,6 @@ export function createAnswering(options: AnsweringOptions): Answering {
       shadow.pairUp(inForce.generation.configuration.policy, candidate);
     },
     shadowNumbers: shadow.numbers,
-    beginDrain: () => {
-      inForce.draining = true;
-    },
     close: () => {
       sweep.cancel();
       return inForce.upstream.forwarder.destroy();
@@ -93,7 +91,7 @@ function createGateway(
   shadow: ShadowComparer,
   options: AnsweringOptions,
 ): Gateway {
-  const { state, clock, verifier, keyOperations, metrics, log } = options;
+  const { state, draining, clock, verifier, keyOperations, metrics, log } = options;
   const accessLog = createAccessLog(log, () => inForce.generation.configuration.settings.log);
   return {
     current,
@@ -110,7 +108,7 @@ function createGateway(
       },
     },
     shadow: shadow.current,
-    isDraining: () => inForce.draining,
+    isDraining: draining.isRaised,
     createRequestId: createRequestIds(),
   };
 }

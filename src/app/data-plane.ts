@@ -26,12 +26,10 @@ export interface DataPlane {
   readonly compareWith: (candidate: LoadedConfiguration | undefined) => void;
   /** What came of that; undefined while there is nothing to compare with. */
   readonly shadowNumbers: () => ShadowNumbers | undefined | Promise<ShadowNumbers | undefined>;
-  /** Answers go on, but end their connections, and nothing that would last is begun. */
-  readonly announceDrain: () => void;
   /** What other threads counted. */
   readonly metrics: () => Promise<readonly MetricsSnapshot[]>;
-  /** Finishes what is in flight and takes nothing new; see `drain`. */
-  readonly drain: () => Promise<Drained>;
+  /** Takes what is new for another `delayMs`, then nothing more, and finishes what is in flight; see `drain`. */
+  readonly drain: (delayMs: number) => Promise<Drained>;
   readonly close: () => Promise<void>;
 }
 
@@ -56,14 +54,13 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     compareWith: (candidate) => answering.compareWith(candidate?.configuration.policy),
     shadowNumbers: answering.shadowNumbers,
     metrics: async () => [],
-    announceDrain: thread.announceDrain,
     drain: thread.drain,
     close: thread.close,
   };
 }
 
 /** One thread's part of the data plane. */
-export interface Plane extends Pick<DataPlane, "address" | "renewTls" | "announceDrain" | "drain" | "close"> {
+export interface Plane extends Pick<DataPlane, "address" | "renewTls" | "drain" | "close"> {
   /** Puts in force what was prepared and is due. */
   readonly settle: () => void;
 }
@@ -79,12 +76,6 @@ export async function openPlane(
   const { inForce, gateway } = answering;
   const listener = await openListener(listen, tls, gateway, () => inForce.upstream.upgrade, clock, shared);
   const settings = () => inForce.generation.configuration.settings;
-  let announcedMs: number | undefined;
-  const announceDrain = (): number => {
-    answering.beginDrain();
-    announcedMs ??= clock.elapsed();
-    return announcedMs;
-  };
   return {
     address: listener.address,
     renewTls: listener.renewTls,
@@ -92,12 +83,9 @@ export async function openPlane(
       answering.settle();
       listener.retune(settings().listen);
     },
-    announceDrain,
-    drain: () => {
-      const sinceMs = announceDrain();
-      const { delayMs, timeoutMs } = settings().drain;
-      const leftMs = Math.max(0, Math.ceil(delayMs - (clock.elapsed() - sinceMs)));
-      return drain({ delayMs: leftMs, timeoutMs }, listener, inForce.upgraded, clock);
+    drain: (delayMs) => {
+      const { timeoutMs } = settings().drain;
+      return drain({ delayMs, timeoutMs }, listener, inForce.upgraded, clock);
     },
     close: answering.close,
   };

@@ -49,7 +49,7 @@ const MAX_SILENT_LOOKS = 6;
  * puts it in force in all, so that no two of them ever decide by different ones. A thread that ends is replaced.
  */
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
-  const { first, clock, log, metrics, verifier, workerUrl } = options;
+  const { first, draining, clock, log, metrics, verifier, workerUrl } = options;
   const memory: PlaneMemory = {
     buckets: allocateBuckets(),
     failures: allocateBuckets(),
@@ -66,7 +66,6 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
   let { tls } = options;
   let { address } = first.configuration.settings.listen;
   let lastThread = SUPERVISOR;
-  let draining = false;
   let stopping = false;
   let kept: Promise<MetricsSnapshot> = Promise.resolve([]);
 
@@ -77,6 +76,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       start: {
         thread: lastThread,
         inForce,
+        draining: draining.memory,
         number,
         parcel,
         candidate,
@@ -96,7 +96,6 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     const startedMs = clock.elapsed();
     void thread.listening.then(() => {
       slot.isListening = true;
-      if (draining) thread.tell({ kind: "announceDrain" });
     }, ignore);
     void thread.ended.then(({ error }) => {
       for (const buckets of Object.values(memory)) freeLocks(buckets, thread.number);
@@ -181,15 +180,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       const reports = await Promise.all(listening().map((thread) => thread.report()));
       return [await kept, ...reports.flatMap((report) => (report === undefined ? [] : [report.metrics]))];
     },
-    announceDrain: () => {
-      own.beginDrain();
-      draining = true;
-      tellAll({ kind: "announceDrain" });
-    },
-    drain: async () => {
+    drain: async (delayMs) => {
       stopping = true;
-      own.beginDrain();
-      const drained = await Promise.all([...threads.values()].map(({ thread }) => thread.drain()));
+      const drained = await Promise.all([...threads.values()].map(({ thread }) => thread.drain(delayMs)));
       return drained.includes("cut") ? "cut" : "finished";
     },
     close: async () => {

@@ -12,7 +12,6 @@ import { createUpgradeForwarder, type UpgradeForwarder } from "../proxy/upgrade.
 export interface InForce {
   generation: Generation;
   upstream: UpstreamConnections;
-  draining: boolean;
   /** Upgraded connections, whichever upstream they lead to. */
   readonly upgraded: Set<Socket>;
   readonly openExchanges: OpenExchanges;
@@ -28,7 +27,6 @@ export function putInForce(configuration: Configuration, clock: Clock): InForce 
   return {
     generation: createGeneration(configuration),
     upstream: connectUpstream(configuration.settings.upstream, upgraded, clock),
-    draining: false,
     upgraded,
     openExchanges: createOpenExchanges(),
   };

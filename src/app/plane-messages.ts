@@ -18,6 +18,8 @@ export interface PlaneStart {
   readonly thread: number;
   /** The number of the configuration in force, in memory that all threads see at once. */
   readonly inForce: Int32Array;
+  /** The memory of the flag that says whether the process drains. */
+  readonly draining: SharedArrayBuffer;
   readonly number: number;
   readonly parcel: Parcel;
   readonly candidate: Parcel | undefined;
@@ -49,8 +51,7 @@ export type ToPlane =
   | { readonly kind: "verified"; readonly verified: Verified }
   | { readonly kind: "report"; readonly id: number }
   | { readonly kind: "answer"; readonly id: number; readonly answer: PlaneAnswer }
-  | { readonly kind: "announceDrain" }
-  | { readonly kind: "drain" }
+  | { readonly kind: "drain"; readonly delayMs: number }
   | { readonly kind: "close" };
 
 export type FromPlane =

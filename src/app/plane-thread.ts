@@ -18,7 +18,7 @@ export interface PlaneThread {
   /** Resolves when it says so; undefined when it ended first. */
   readonly hear: <K extends FromPlane["kind"]>(kind: K) => Promise<Extract<FromPlane, { kind: K }> | undefined>;
   readonly report: () => Promise<PlaneReport | undefined>;
-  readonly drain: () => Promise<Drained>;
+  readonly drain: (delayMs: number) => Promise<Drained>;
   /** Whether it has said anything since this was asked last; it tells its counts every second. */
   readonly wasHeard: () => boolean;
   /** What it counted: of requests all, of the rest what it told last. */
@@ -119,9 +119,9 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
       tell({ kind: "report", id });
       return (await heard)?.report;
     },
-    drain: async () => {
+    drain: async (delayMs) => {
       const heard = hear("drained");
-      tell({ kind: "drain" });
+      tell({ kind: "drain", delayMs });
       return (await heard)?.drained ?? "cut";
     },
     wasHeard: () => {

@@ -8,6 +8,7 @@ import { createAnswering } from "./answering.ts";
 import { createKeyVerifier } from "./bcrypt-verifier.ts";
 import { systemClock } from "./clock.ts";
 import { openPlane } from "./data-plane.ts";
+import { createFlag } from "./flag.ts";
 import { openParcel, type Parcel } from "./parcel.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneStart, ToPlane } from "./plane-messages.ts";
 import { toShare } from "./share.ts";
@@ -42,6 +43,7 @@ async function run(): Promise<void> {
     configuration,
     state: { buckets: openBuckets("buckets"), failures: openBuckets("failures"), verified },
     shadowBuckets: { buckets: openBuckets("shadowBuckets"), failures: openBuckets("shadowFailures") },
+    draining: createFlag(start.draining),
     verifier: createKeyVerifier(async (credential, digests) => {
       const answer = await ask({ kind: "compare", credential, digests });
       return answer.kind === "compared" ? answer.verdict : { kind: "overloaded" };
@@ -89,11 +91,8 @@ async function run(): Promise<void> {
       case "answer":
         hear(message.id, message.answer);
         break;
-      case "announceDrain":
-        plane.announceDrain();
-        break;
       case "drain":
-        post({ kind: "drained", drained: await plane.drain() });
+        post({ kind: "drained", drained: await plane.drain(message.delayMs) });
         break;
       case "close":
         clearInterval(counting);

@@ -18,6 +18,7 @@ import { openDataPlane } from "./data-plane.ts";
 import type { Drained } from "./drain.ts";
 import { beginServing } from "./engine.ts";
 import { type Begun, loadFirst, readerOf } from "./first-load.ts";
+import { createFlag } from "./flag.ts";
 import { openFleet } from "./fleet.ts";
 import { createUtilization, giveBackMemory, giveBackOnceQuiet } from "./give-back.ts";
 import { createKeyOperations } from "./key-operations.ts";
@@ -99,7 +100,9 @@ async function start(
   const log = options.createLog(configuration);
   const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
   const threads = countThreads(configuration.settings);
+  const draining = createFlag();
   const shared = {
+    draining,
     tls: await readFirstTls(listen, readerOf(fallback), lastGood, log),
     verifier,
     keyOperations: createKeyOperations({
@@ -145,13 +148,18 @@ async function start(
     afterAttempt: () => renewTls(reloader.current().settings.listen, plane.renewTls, log),
   });
   void shadow.follow(configuration);
-  let drainingSinceMs: number | undefined;
+  let drainBegan: { readonly atMs: number; readonly elapsedMs: number } | undefined;
+  const beginDrain = () => {
+    draining.raise();
+    drainBegan ??= { atMs: clock.now(), elapsedMs: clock.elapsed() };
+    return drainBegan;
+  };
+  const drainDelayMs = (): number => reloader.current().settings.drain.delayMs;
   const announceDrain = (): number => {
-    if (drainingSinceMs !== undefined) return drainingSinceMs;
-    drainingSinceMs = clock.now();
-    plane.announceDrain();
-    log.info({ delayMs: reloader.current().settings.drain.delayMs }, "draining announced");
-    return drainingSinceMs;
+    const isNews = !draining.isRaised();
+    const { atMs } = beginDrain();
+    if (isNews) log.info({ delayMs: drainDelayMs() }, "draining announced");
+    return atMs;
   };
   const authorize = createAuthorizer(plane.gateway, (cause, { address }) => {
     metrics.callRefused(cause);
@@ -163,7 +171,7 @@ async function start(
     plane,
     metrics,
     authorize,
-    drainingSinceMs: () => drainingSinceMs,
+    isDraining: draining.isRaised,
     announceDrain,
   });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
@@ -181,11 +189,12 @@ async function start(
     lastGoodCopy: fallback?.keptAt,
     reload: () => reloadBoth(reloader, shadow),
     stop: async () => {
-      drainingSinceMs ??= clock.now();
+      const sinceMs = beginDrain().elapsedMs;
       givingBack.cancel();
       reloader.close();
       shadow.close();
-      const drained = await plane.drain();
+      // What was waited since it was announced is not waited again.
+      const drained = await plane.drain(Math.max(0, Math.ceil(drainDelayMs() - (clock.elapsed() - sinceMs))));
       await Promise.all([plane.close(), verifier.close(), loader.close()]);
       adminListener?.close();
       return drained;

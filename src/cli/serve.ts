@@ -66,8 +66,9 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
     "ready",
   );
   const signal = await stopped;
+  const stopping = started.stop();
   log.info({ signal }, "draining");
-  const drained = await started.stop();
+  const drained = await stopping;
   log.info({ drained }, "stopped");
   return drained === "finished" ? EXIT.ok : EXIT.failed;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createBcryptVerifier } from "../../src/app/bcrypt-verifier.ts";
 import { systemClock } from "../../src/app/clock.ts";
+import { createFlag } from "../../src/app/flag.ts";
 import { type Fleet, type FleetOptions, openFleet } from "../../src/app/fleet.ts";
 import { createLoader } from "../../src/app/loader.ts";
 import { createLineBatches, type LineBytes } from "../../src/telemetry/line-batches.ts";
@@ -55,6 +56,7 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
     first,
     tls: undefined,
     threads: 2,
+    draining: createFlag(),
     workerUrl: workerUrl("plane-worker"),
     verifier: createBcryptVerifier(workerUrl("bcrypt-worker")),
     keyOperations: { run: async () => ({ kind: "done", body: {} }) },
@@ -68,16 +70,16 @@ keys: [{ id: one, hash: "${sha256Of(KEY)}", limits: 10/hour }]
 }
 
 afterEach(async () => {
-  await fleet.drain();
+  await fleet.drain(0);
   await fleet.close();
   await upstream.close();
   await folder.remove();
 });
 
-async function ask(): Promise<number> {
+async function ask(connection = "close"): Promise<number> {
   const { address } = fleet;
   if (address.kind !== "tcp") throw new Error("a port was asked for");
-  const head = `GET /x HTTP/1.1\r\nHost: a\r\nX-API-Key: ${KEY}\r\nConnection: close\r\n\r\n`;
+  const head = `GET /x HTTP/1.1\r\nHost: a\r\nX-API-Key: ${KEY}\r\nConnection: ${connection}\r\n\r\n`;
   return parseResponse(await exchangeBytes(address.port, head)).status;
 }
 
@@ -110,7 +112,7 @@ test("openFleet() replaces a thread that dies; the port, the buckets and the cou
   expect(await countOf("latchkey_worker_restarts_total")).toBe(1);
 
   // Seven of ten are spent, whoever counted them.
-  const rest = await Promise.all(Array.from({ length: 12 }, ask));
+  const rest = await Promise.all(Array.from({ length: 12 }, () => ask()));
   expect(rest.filter((status) => status === 200)).toHaveLength(3);
   expect(rest.filter((status) => status === 429)).toHaveLength(9);
   expect(await countOf(ALLOWED)).toBe(10);
@@ -124,7 +126,7 @@ test("openFleet() listens again after all of its threads died at once, and no lo
   await Promise.all(fleet.threads().map((thread) => thread.terminate()));
   await expect.poll(() => fleet.isListening()).toBe(false);
   await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
-  const rest = await Promise.all(Array.from({ length: 12 }, ask));
+  const rest = await Promise.all(Array.from({ length: 12 }, () => ask()));
   expect(rest.filter((status) => status === 200)).toHaveLength(9);
   // Nobody had asked for what the dead counted.
   expect(await countOf(ALLOWED)).toBe(10);
@@ -136,7 +138,7 @@ test("openFleet() ends a thread that hangs and replaces it", { timeout: 60_000 }
   const numbers = () => fleet.threads().map(({ number }) => number);
   await expect.poll(() => numbers().includes(hanging ?? 0), { timeout: 30_000 }).toBe(false);
   await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
-  expect(await Promise.all(Array.from({ length: 10 }, ask))).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(await Promise.all(Array.from({ length: 10 }, () => ask()))).toEqual(Array.from({ length: 10 }, () => 200));
   expect(await countOf("latchkey_worker_restarts_total")).toBeGreaterThanOrEqual(1);
 });
 
@@ -144,6 +146,21 @@ test("openFleet() tells no thread of a certificate that cannot be used", { timeo
   await open();
   const before = fleet.threads();
   expect(() => fleet.renewTls({ cert: "no certificate", key: "no key" })).toThrow();
-  expect(await Promise.all(Array.from({ length: 10 }, ask))).toEqual(Array.from({ length: 10 }, () => 200));
+  expect(await Promise.all(Array.from({ length: 10 }, () => ask()))).toEqual(Array.from({ length: 10 }, () => 200));
   expect(fleet.threads()).toEqual(before);
+});
+
+test("openFleet() begins nothing that would last once it drains, in no thread and in none that begins later", {
+  timeout: 60_000,
+}, async () => {
+  const draining = createFlag();
+  await open({ draining });
+  const askToUpgrade = () => Promise.all(Array.from({ length: 10 }, () => ask("Upgrade\r\nUpgrade: websocket")));
+  draining.raise();
+  const refusals = Array.from({ length: 10 }, () => 503);
+  expect(await askToUpgrade()).toEqual(refusals);
+  const victims = fleet.threads();
+  await Promise.all(victims.map((thread) => thread.terminate()));
+  await expect.poll(() => fleet.threads().length, { timeout: 20_000 }).toBe(2);
+  expect(await askToUpgrade()).toEqual(refusals);
 });
