@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { toExpected, writeFileAtomically } from "../config/atomic-write.ts";
-import { issueSuccessor, type SlowHash } from "../config/issue-key.ts";
+import { type Issued, issueSuccessor, type SlowHash } from "../config/issue-key.ts";
 import { appendKey, changeKey, type EditResult, type KeysFileKind, readKeyFields } from "../config/keys-file.ts";
 import type { KeyFields } from "../config/keys-text.ts";
 import type { ReloadOutcome } from "../config/policy-store.ts";
@@ -13,6 +13,8 @@ import type { KeyOperations, OperationResult } from "../proxy/manage.ts";
 export interface KeyOperationsOptions {
   readonly policy: () => Policy;
   readonly slowHash: SlowHash;
+  /** The wall clock, in milliseconds. */
+  readonly now: () => number;
   readonly reload: () => Promise<ReloadOutcome>;
 }
 
@@ -21,6 +23,8 @@ interface Plan {
   readonly edit: EditResult;
   readonly body: Readonly<Record<string, string>>;
 }
+
+type Planner = (text: string, fileKind: KeysFileKind) => Plan;
 
 // A file that somebody else is editing meanwhile is read anew; more often than this nobody saves.
 const MAX_ATTEMPTS = 3;
@@ -56,13 +60,16 @@ async function run(
   // The new key's text goes to the caller, who must not gain by it what its own key lacks.
   if (beyond.length > 0)
     return { ...refuse("scope_insufficient", "the key may do more than the caller"), scopes: beyond };
-  const conflict = findConflict(operation, key);
+  const conflict = findConflict(operation, key, options.now());
   if (conflict !== undefined) return refuse("key_conflict", conflict);
+  const planner = await choosePlanner(operation, key, policy, options.slowHash);
+  if (typeof planner === "string") return refuse("key_conflict", planner);
 
+  const fileKind = key.source.file.toLowerCase().endsWith(".json") ? "json" : "yaml";
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const bytes = await readFile(key.source.file).catch((error: Error) => error);
     if (bytes instanceof Error) return refuse("keys_not_writable", bytes.message);
-    const plan = await planEdit(operation, key, bytes.toString("utf8"), policy, options.slowHash);
+    const plan = planner(bytes.toString("utf8"), fileKind);
     if (plan.edit.kind === "refused") return refuse("keys_not_writable", plan.edit.problem);
     const written = await writeFileAtomically(key.source.file, plan.edit.text, toExpected(bytes));
     if (written.kind === "changed") continue;
@@ -78,50 +85,51 @@ function refuse(reason: Extract<OperationResult, { kind: "refused" }>["reason"],
   return { kind: "refused", reason, detail, scopes: [] } as const;
 }
 
-function findConflict(operation: KeyOperation, key: Key): string | undefined {
+function findConflict(operation: KeyOperation, key: Key, nowMs: number): string | undefined {
   if (key.status === "revoked") return "the key is revoked, which is final";
+  if (operation === "rotate" && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
+    return "the key has expired, and so would the one in its place: change its expiresAt first, or create another";
+  }
   return operation === "resume" && key.status === "active" ? "the key is not suspended" : undefined;
 }
 
-async function planEdit(
+/** What to write is worked out from the file as it is found; the rest, once. A text says why it cannot be done. */
+async function choosePlanner(
   operation: KeyOperation,
   key: Key,
-  text: string,
   policy: Policy,
   slowHash: SlowHash,
-): Promise<Plan> {
-  const fileKind = key.source.file.toLowerCase().endsWith(".json") ? "json" : "yaml";
+): Promise<Planner | string> {
   switch (operation) {
-    case "rotate":
-      return planRotation(key, text, fileKind, policy, slowHash);
+    case "rotate": {
+      const succession = await issueSuccessor(key, policy, slowHash);
+      if (succession.kind === "issued") return planRotation(key, nextId(key.id, policy), succession.issued);
+      const { name, values } = succession.segment;
+      return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
+    }
     case "revoke":
-      return planStatus(key, text, fileKind, "revoked");
+      return planStatus(key, "revoked");
     case "suspend":
-      return planStatus(key, text, fileKind, "suspended");
+      return planStatus(key, "suspended");
     case "resume":
-      return planStatus(key, text, fileKind, "active");
+      return planStatus(key, "active");
     default:
       return operation satisfies never;
   }
 }
 
-function planStatus(key: Key, text: string, fileKind: KeysFileKind, status: Key["status"]): Plan {
-  return { edit: changeKey(text, fileKind, key.id, { status }), body: { id: key.id, status } };
+function planStatus({ id }: Key, status: Key["status"]): Planner {
+  return (text, fileKind) => ({ edit: changeKey(text, fileKind, id, { status }), body: { id, status } });
 }
 
-async function planRotation(
-  key: Key,
-  text: string,
-  fileKind: KeysFileKind,
-  policy: Policy,
-  slowHash: SlowHash,
-): Promise<Plan> {
-  const { credential, hash, prefix } = await issueSuccessor(key, policy, slowHash);
-  const id = nextId(key.id, policy);
-  const { status: _, rotatedTo: __, ...kept }: KeyFields = readKeyFields(text, fileKind, key.id) ?? {};
-  const revoked = changeKey(text, fileKind, key.id, { status: "revoked", rotatedTo: id });
-  const edit = revoked.kind === "edited" ? appendKey(revoked.text, fileKind, { ...kept, id, hash, prefix }) : revoked;
-  return { edit, body: { id, key: credential, prefix, rotatedFrom: key.id } };
+/** The successor takes over all of the record, a suspension too. */
+function planRotation(key: Key, id: string, { credential, hash, prefix }: Issued): Planner {
+  return (text, fileKind) => {
+    const { rotatedTo: _, ...kept }: KeyFields = readKeyFields(text, fileKind, key.id) ?? {};
+    const revoked = changeKey(text, fileKind, key.id, { status: "revoked", rotatedTo: id });
+    const edit = revoked.kind === "edited" ? appendKey(revoked.text, fileKind, { ...kept, id, hash, prefix }) : revoked;
+    return { edit, body: { id, key: credential, prefix, rotatedFrom: key.id } };
+  };
 }
 
 /** `pos` becomes `pos-2`, `pos-2` becomes `pos-3`: the first such id that is free. */

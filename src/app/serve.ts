@@ -108,6 +108,7 @@ async function start(
     keyOperations: createKeyOperations({
       policy: () => reloader.current().policy,
       slowHash: verifier.hash,
+      now: clock.now,
       reload: () => reloader.reload(),
     }),
     log,

@@ -1,5 +1,5 @@
 import { findNearest } from "../config/diagnostics.ts";
-import { defaultKeyFormat, toPrefix } from "../config/issue-key.ts";
+import { acceptedValues, choiceSegments, defaultKeyFormat, toPrefix } from "../config/issue-key.ts";
 import type { NewKeyRecord } from "../config/keys-file.ts";
 import { BCRYPT_MAX_BYTES, hmacSha256, sha256 } from "../policy/digest.ts";
 import { generateCredential, type KeyFormat, MIN_SECRET_BITS } from "../policy/key-format.ts";
@@ -34,7 +34,7 @@ export type CreatedKey =
   | { readonly kind: "problem"; readonly problem: string };
 
 /** The policy's part in making a key. */
-export type KeyMaking = Pick<Policy, "keyFormats" | "keys">;
+export type KeyMaking = Pick<Policy, "keyFormats" | "accept" | "keys">;
 
 /** Makes a credential and the record that keeps its digest. The credential is nowhere else. */
 export async function createKey(wanted: WantedKey, policy: KeyMaking, nowMs: number): Promise<CreatedKey> {
@@ -47,7 +47,7 @@ export async function createKey(wanted: WantedKey, policy: KeyMaking, nowMs: num
   if (notBefore.kind === "problem") return problem(`--not-before: ${notBefore.problem}`);
   if (expiresAt.kind === "problem") return problem(`--expires: ${expiresAt.problem}`);
 
-  const credential = generateCredential(format, wanted.segments);
+  const credential = generateCredential(format, chooseSegments(wanted.segments ?? new Map(), format, policy));
   const digest = await digestCredential(credential, wanted.digest ?? "sha256", policy);
   if (digest.kind === "problem") return digest;
   return {
@@ -91,7 +91,7 @@ function chooseFormat(number: number | undefined, formats: readonly KeyFormat[])
 }
 
 function findSegmentProblem(segments: ReadonlyMap<string, string>, format: KeyFormat): string | undefined {
-  const choices = format.segments.filter((segment) => segment.kind === "choice");
+  const choices = choiceSegments(format);
   for (const [name, value] of segments) {
     const choice = choices.find((candidate) => candidate.name === name);
     if (choice === undefined) {
@@ -105,6 +105,19 @@ function findSegmentProblem(segments: ReadonlyMap<string, string>, format: KeyFo
     }
   }
   return undefined;
+}
+
+/** What was asked for; of the rest, what this instance accepts. */
+function chooseSegments(
+  asked: ReadonlyMap<string, string>,
+  format: KeyFormat,
+  policy: KeyMaking,
+): ReadonlyMap<string, string> {
+  const accepted = choiceSegments(format).flatMap((segment) => {
+    const [value] = acceptedValues(segment, policy);
+    return value === undefined ? [] : [[segment.name, value] as const];
+  });
+  return new Map([...accepted, ...asked]);
 }
 
 type WrittenInstant = { readonly kind: "instant"; readonly text: string | undefined } | ReturnType<typeof problem>;

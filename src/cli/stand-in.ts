@@ -1,4 +1,4 @@
-import { choicesOf, defaultKeyFormat } from "../config/issue-key.ts";
+import { acceptedValues, choiceSegments, choicesOf, defaultKeyFormat } from "../config/issue-key.ts";
 import { sha256 } from "../policy/digest.ts";
 import type { Key } from "../policy/key.ts";
 import { generateCredential, type KeyFormat } from "../policy/key-format.ts";
@@ -26,32 +26,26 @@ export function createStandIn(key: Key, policy: Policy): StandIn {
 
 function generateFor(key: Key, policy: Policy): Pick<StandIn, "credential" | "assumption"> {
   const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
-  const first = formats[0];
-  if (key.prefix === undefined) {
-    if (first === undefined) return { credential: "", assumption: "" };
-    const choices = acceptedChoices(first, policy);
-    const named = [...choices].map(([name, value]) => `${name} ${value}`).join(", ");
-    const assumption = named === "" ? "" : `the record has no prefix, so its key is taken to be for ${named}`;
-    return { credential: generateCredential(first, choices), assumption };
-  }
   for (const format of formats) {
-    const choices = choicesOf(key.prefix, format);
-    if (choices !== undefined) return { credential: generateCredential(format, choices), assumption: "" };
+    const said = choicesOf(key.prefix ?? "", format);
+    if (said === undefined) continue;
+    const assumed = assumeChoices(format, said, policy);
+    const named = [...assumed].map(([name, value]) => `${name} ${value}`).join(", ");
+    const silent = key.prefix === undefined ? "has no prefix" : `has a prefix that does not tell, "${key.prefix}"`;
+    return {
+      credential: generateCredential(format, new Map([...said, ...assumed])),
+      assumption: named === "" ? "" : `the record ${silent}, so its key is taken to be for ${named}`,
+    };
   }
   // The real key is refused as malformed, and so must its stand-in be: it keeps the prefix.
-  const credential = key.prefix + generateCredential(defaultKeyFormat()).replaceAll("_", "");
+  const credential = `${key.prefix}${generateCredential(defaultKeyFormat()).replaceAll("_", "")}`;
   const assumption = policy.keyFormats.length === 0 ? "" : `the record's prefix "${key.prefix}" fits no key format`;
   return { credential, assumption };
 }
 
-/** One choice per segment that this instance serves, or the first one. */
-function acceptedChoices(format: KeyFormat, policy: Policy): ReadonlyMap<string, string> {
-  return new Map(
-    format.segments.flatMap((segment) => {
-      if (segment.kind !== "choice") return [];
-      const accepted = policy.accept.get(segment.name);
-      const value = segment.values.find((candidate) => accepted?.has(candidate) ?? true) ?? segment.values[0] ?? "";
-      return [[segment.name, value] as const];
-    }),
-  );
+/** What is not known of a key's segments, taken to be as this instance accepts it, or the first there is. */
+function assumeChoices(format: KeyFormat, said: ReadonlyMap<string, string>, policy: Policy) {
+  const open = choiceSegments(format).filter(({ name }) => !said.has(name));
+  const assume = (segment: (typeof open)[number]) => acceptedValues(segment, policy)[0] ?? segment.values[0] ?? "";
+  return new Map(open.map((segment) => [segment.name, assume(segment)]));
 }

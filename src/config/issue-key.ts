@@ -19,20 +19,51 @@ const DEFAULT_KEY_FORMAT = "lk_{secret:base62(43)}";
 // The record shows these many characters of the secret, so that a key in hand is told from its siblings.
 const SHOWN_SECRET_CHARACTERS = 4;
 
-/** Issues a credential to take a key's place: of the same format and segments, kept as the same kind of digest. */
-export async function issueSuccessor(key: Key, policy: Policy, slowHash: SlowHash): Promise<Issued> {
-  const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
-  const fitting = formats.flatMap((format) => {
-    const choices = choicesOf(key.prefix ?? "", format);
-    return choices === undefined ? [] : [{ format, choices }];
-  })[0];
-  const { format, choices } = fitting ?? {
-    format: formats[0] ?? defaultKeyFormat(),
-    choices: new Map<string, string>(),
-  };
-  const credential = generateCredential(format, choices);
+export type Succession =
+  | { readonly kind: "issued"; readonly issued: Issued }
+  /** The record does not tell what its key says of itself, and guessing might make a live key of a test key. */
+  | { readonly kind: "undecided"; readonly segment: ChoiceSegment };
+
+/**
+ * Issues a credential to take a key's place: of the same format and segments, kept as the same kind of digest. What the
+ * record's prefix leaves open is as this instance accepts it, where that is one value.
+ */
+export async function issueSuccessor(key: Key, policy: Policy, slowHash: SlowHash): Promise<Succession> {
+  const { format, choices } = findShape(key, policy);
+  const made = new Map(choices);
+  for (const segment of choiceSegments(format)) {
+    if (choices.has(segment.name)) continue;
+    const [value, ...others] = acceptedValues(segment, policy);
+    if (value === undefined || others.length > 0) return { kind: "undecided", segment };
+    made.set(segment.name, value);
+  }
+  const credential = generateCredential(format, made);
   const prefix = key.prefix === undefined ? toPrefix(credential, format) : credential.slice(0, key.prefix.length);
-  return { credential, hash: await digestLike(key.digest, credential, policy, slowHash), prefix };
+  const hash = await digestLike(key.digest, credential, policy, slowHash);
+  return { kind: "issued", issued: { credential, hash, prefix } };
+}
+
+/** The first format that the record's prefix fits, or the first of all, and what the prefix says of its segments. */
+function findShape(key: Key, policy: Policy) {
+  const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
+  for (const format of formats) {
+    const choices = choicesOf(key.prefix ?? "", format);
+    if (choices !== undefined) return { format, choices };
+  }
+  return { format: formats[0] ?? defaultKeyFormat(), choices: new Map<string, string>() };
+}
+
+type ChoiceSegment = Extract<FormatSegment, { readonly kind: "choice" }>;
+
+/** The segments of a format in which its keys differ by what they say of themselves. */
+export function choiceSegments(format: KeyFormat): readonly ChoiceSegment[] {
+  return format.segments.filter((segment) => segment.kind === "choice");
+}
+
+/** What a key may say there to be accepted by this instance. */
+export function acceptedValues({ name, values }: ChoiceSegment, { accept }: Pick<Policy, "accept">): readonly string[] {
+  const accepted = accept.get(name);
+  return accepted === undefined ? values : values.filter((value) => accepted.has(value));
 }
 
 async function digestLike(old: KeyDigest, credential: string, policy: Policy, slowHash: SlowHash): Promise<string> {
@@ -70,7 +101,7 @@ function endOf(credential: string, segment: FormatSegment, start: number): numbe
   return start + Math.max(0, ...fitting.map((value) => value.length));
 }
 
-/** The choices a prefix makes in a format; undefined when no key of the format begins so. */
+/** The choices a prefix makes in a format, those that it leaves open left out; undefined when no key of the format begins so. */
 export function choicesOf(prefix: string, format: KeyFormat): ReadonlyMap<string, string> | undefined {
   return walk(prefix, format.segments, new Map());
 }
@@ -84,11 +115,13 @@ function walk(
   if (rest === "" || segment === undefined) return rest === "" ? choices : undefined;
   if (segment.kind === "random") return choices;
   if (segment.kind === "checksum") return undefined;
-  for (const text of segment.kind === "literal" ? [segment.text] : segment.values) {
-    // A prefix may end in the middle of a segment.
-    if (!rest.startsWith(text) && !text.startsWith(rest)) continue;
-    const made = segment.kind === "choice" ? new Map([...choices, [segment.name, text]]) : choices;
-    const found = walk(rest.slice(text.length), more, made);
+  const texts = segment.kind === "literal" ? [segment.text] : segment.values;
+  const make = (text: string) => (segment.kind === "choice" ? new Map([...choices, [segment.name, text]]) : choices);
+  // A prefix may end in the middle of a segment, and fit several of its values.
+  const [begun, ...others] = texts.filter((text) => text.startsWith(rest));
+  if (begun !== undefined) return others.length === 0 ? make(begun) : choices;
+  for (const text of texts) {
+    const found = rest.startsWith(text) ? walk(rest.slice(text.length), more, make(text)) : undefined;
     if (found !== undefined) return found;
   }
   return undefined;

@@ -5,6 +5,7 @@ import { compileNetworks, type NetworkSet, parseAddress, parseNetwork } from "..
 import type { Route } from "../policy/route.ts";
 import { type Grants, grantsScope } from "../policy/scope.ts";
 import { smallestCapacity } from "./compile-limits.ts";
+import { choicesOf } from "./issue-key.ts";
 import { findShadowed } from "./lint-routes.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
@@ -101,11 +102,12 @@ interface Rotated {
   readonly index: number;
 }
 
-export function createKeyLint({ routes, formats, nowMs }: LintInput): KeyLint {
+export function createKeyLint({ main, routes, formats, nowMs }: LintInput): KeyLint {
   const starts = formats.map(({ prefix }) => prefix);
   const reach = createReach(routes);
   const costliest = Math.max(1, ...routes.map(({ cost }) => cost));
   const expired = createTally();
+  const foreign = createTally();
   const idle = createTally();
   const rotated: Rotated[] = [];
   return {
@@ -113,6 +115,7 @@ export function createKeyLint({ routes, formats, nowMs }: LintInput): KeyLint {
       lintPrefix(key, index, starts, report);
       if (key.rotatedTo !== undefined) rotated.push({ to: key.rotatedTo, file: key.source.file, index });
       if (key.status === "revoked") return;
+      if (isForeign(key, formats, main.accept)) foreign.count(key, index);
       if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
         expired.count(key, index);
         return;
@@ -126,6 +129,10 @@ export function createKeyLint({ routes, formats, nowMs }: LintInput): KeyLint {
         createReport(file, found).warning(["keys", index, "rotatedTo"], `No key has the id ${quote(to)}`);
       }
       expired.tell(found, "expiresAt", { one: "has expired", many: "have expired" });
+      foreign.tell(found, "prefix", {
+        one: "says by its prefix that it is for another instance: accept refuses it",
+        many: "say by their prefixes that they are for another instance: accept refuses them",
+      });
       const reachNothing = "the scopes of no route, so";
       idle.tell(found, "scopes", {
         one: `has ${reachNothing} it can call nothing`,
@@ -133,6 +140,21 @@ export function createKeyLint({ routes, formats, nowMs }: LintInput): KeyLint {
       });
     },
   };
+}
+
+/** Whether all that the prefix may begin are keys that this instance refuses by their text. */
+function isForeign({ prefix }: Key, formats: readonly KeyFormat[], accept: Main["accept"]): boolean {
+  const accepted = Object.entries(accept);
+  if (prefix === undefined || accepted.length === 0) return false;
+  const fitting = formats.flatMap((format) => choicesOf(prefix, format) ?? []);
+  return (
+    fitting.length > 0 && fitting.every((choices) => accepted.some(([name, values]) => refuses(choices, name, values)))
+  );
+}
+
+function refuses(choices: ReadonlyMap<string, string>, name: string, values: readonly string[]): boolean {
+  const value = choices.get(name);
+  return value !== undefined && !values.includes(value);
 }
 
 /** A bcrypt record whose prefix no format begins with is never looked at. */

@@ -156,6 +156,19 @@ describe("latchkey keys create", () => {
     expect(await readFile(keysFile, "utf8")).toBe(KEYS);
   });
 
+  test("makes a key that this instance accepts, and one that it refuses only when forced", async () => {
+    const { create, config } = await createConfig({}, `${MAIN}accept: { environment: test, region: [eu, us] }\n`);
+    const fitting = await create("--id", "x", "--scopes", "orders:read");
+    expect(fitting).toMatchObject({ code: 0, out: expect.stringMatching(/^ibp_test_us_/) });
+    expect(await decideOn(config, fitting.out.trim(), "GET")).toMatchObject({ kind: "allow" });
+    const foreign = ["--id", "y", "--scopes", "orders:read", "--environment", "live"];
+    expect(await create(...foreign)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("says by its prefix that it is for another instance"),
+    });
+    expect(await create(...foreign, "--force")).toMatchObject({ code: 0, out: expect.stringMatching(/^ibp_live_us_/) });
+  });
+
   test("--force takes a record that would only be warned of", async () => {
     const { create } = await createConfig();
     expect((await create("--id", "x", "--force")).code).toBe(0);
@@ -181,7 +194,11 @@ describe("latchkey keys create", () => {
   });
 
   test("without key formats a key is 43 letters and digits behind lk_", async () => {
-    const created = await createKey({ id: "x" }, { keyFormats: [], keys: compileKeys([], undefined) }, 0);
+    const created = await createKey(
+      { id: "x" },
+      { keyFormats: [], accept: new Map(), keys: compileKeys([], undefined) },
+      0,
+    );
     expect(created).toMatchObject({ kind: "created", credential: expect.stringMatching(/^lk_[0-9A-Za-z]{43}$/) });
   });
 

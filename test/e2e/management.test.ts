@@ -126,6 +126,53 @@ describe("the built program, key operations over HTTP", () => {
     expect((await call(SHOP, "/x", "GET"))[0]).toBe(200);
   });
 
+  test("what is suspended stays so, and what has expired is not made anew by rotation", async () => {
+    await folder.write(
+      "keys.yaml",
+      `${KEYS}  - { id: old, tenant: shop, hash: "${sha256Of("old")}", expiresAt: 2024-01-01T00:00:00Z }\n`,
+    );
+    await program.waitForLine((line) => line["msg"] === "policy reloaded");
+    await call(ADMIN, "/api/keys/shop/suspend");
+    const [status, body] = await call(ADMIN, "/api/keys/shop/rotate");
+    expect(status).toBe(200);
+    expect((await call(String(body["key"]), "/x", "GET"))[1]).toMatchObject({ code: "key_suspended" });
+    expect((await call(ADMIN, "/api/keys/old/rotate"))[1]).toMatchObject({ status: 409, code: "key_conflict" });
+  });
+
+  test("a key is replaced by one for the same deployment, or not at all", async () => {
+    const live = "bk_live_11111111111111111111111111111111";
+    const test = "bk_test_22222222222222222222222222222222";
+    const known = "bk_test_33333333333333333333333333333333";
+    const config = (accept: string) =>
+      CONFIG(upstream.url).replace(
+        /keyFormats: .*/,
+        `keyFormats: "bk_{environment:live|test}_{secret:hex(32)}"\naccept: ${accept}`,
+      );
+    await folder.write(
+      "keys.yaml",
+      `keys:
+  - { id: admin, hash: "${sha256Of(live)}", scopes: ["*"] }
+  - { id: tester, hash: "${sha256Of(test)}", scopes: ["orders:write"] }
+  - { id: known, hash: "${sha256Of(known)}", scopes: ["orders:write"], prefix: bk_test_3 }
+`,
+    );
+    await folder.write("latchkey.yaml", config("{ environment: [live, test] }"));
+    await program.waitForLine((line) => line["msg"] === "policy reloaded");
+
+    expect(await call(live, "/api/keys/tester/rotate")).toEqual([
+      409,
+      expect.objectContaining({ code: "key_conflict" }),
+    ]);
+    expect((await call(test, "/x", "GET"))[0]).toBe(200);
+    expect(await call(live, "/api/keys/known/rotate")).toEqual([
+      200,
+      expect.objectContaining({
+        key: expect.stringMatching(/^bk_test_/),
+        prefix: expect.stringMatching(/^bk_test_.$/),
+      }),
+    ]);
+  });
+
   test("ten rotations at once are done one after the other, and every record survives", async () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => call(ADMIN, "/api/keys/shop/rotate")));
     // The first one revokes what the others name.
