@@ -31,7 +31,13 @@ const commands = await buildPart("commands", "src/cli/program.ts", [toServe]);
 const cli = await buildPart("cli", "src/main.ts", [toServe, anotherPart(/\/program\.ts$/, commands)]);
 const load = await buildPart("load", "src/app/load-worker.ts", []);
 const plane = await buildPart("plane", "src/app/plane-worker.ts", forwarder);
-await buildStart("main", cli, 'beginStart([...process.execArgv, process.env["NODE_OPTIONS"] ?? ""]);');
+const { engines } = JSON.parse(await readFile("package.json", "utf8"));
+await buildStart(
+  "main",
+  cli,
+  `requireNode(${JSON.stringify(engines.node)});
+beginStart([...process.execArgv, process.env["NODE_OPTIONS"] ?? ""]);`,
+);
 await buildStart("load-worker", load);
 await buildStart("plane-worker", plane);
 await buildAlone("bcrypt-worker", "src/app/bcrypt-worker.ts");
@@ -68,6 +74,7 @@ async function buildStart(name: string, part: string, before = ""): Promise<void
   const contents = `#!/usr/bin/env node
 import { beginStart } from "../src/app/engine.ts";
 import { runPart } from "./compiled-start.ts";
+import { requireNode } from "./require-node.ts";
 ${before}
 runPart(${JSON.stringify(part)});`;
   await build({ ...common, stdin: { contents, resolveDir: "scripts", sourcefile: "start.ts" }, entryNames: name });

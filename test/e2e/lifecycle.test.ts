@@ -257,4 +257,17 @@ describe("the built program, over its life", () => {
       expect(stderr).toContain("--listen");
     });
   });
+
+  test.each([
+    ["20.20.2", 1],
+    ["24.11.9", 1],
+    ["24.12.0", 0],
+    ["27.0.0", 0],
+  ])("says so where Node is too old: %s", (version, expected) => {
+    const pretend = `Object.defineProperty(process.versions, "node", { value: "${version}" });`;
+    const args = ["--import", `data:text/javascript,${encodeURIComponent(pretend)}`, PROGRAM, "--version"];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+    expect(status).toBe(expected);
+    expect(stderr.includes(`Node ${version} is too old: 24.12 or later`)).toBe(expected === 1);
+  });
 });
