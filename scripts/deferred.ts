@@ -39,8 +39,6 @@ const SUBSTITUTES: ReadonlyMap<string, string> = new Map([
      export const unlink = promisify(fs.unlink);
      export const writeFile = promisify(fs.writeFile);`,
   ],
-  // Begins with HTTP/2, TLS and more. `createUpgradeForwarder` is the only one that calls it.
-  ["http-proxy-3", `export const createProxyServer = (...args) => require("http-proxy-3").createProxyServer(...args);`],
   // Its index also loads what pushes metrics elsewhere, and with it TLS; its sums load `node:cluster`.
   [
     "prom-client",

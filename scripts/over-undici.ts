@@ -5,6 +5,9 @@ import type { Plugin } from "esbuild";
 export const overUndici: Plugin = {
   name: "over-undici",
   setup: ({ onResolve }) => {
-    onResolve({ filter: /\/socket-forwarder\.ts$/ }, () => ({ path: resolve("test/oracle/undici-forwarder.ts") }));
+    onResolve({ filter: /\/socket-forwarder\.ts$/ }, ({ importer }) =>
+      // It leaves to ours what it does not do.
+      importer.endsWith("undici-forwarder.ts") ? undefined : { path: resolve("test/oracle/undici-forwarder.ts") },
+    );
   },
 };

@@ -65,7 +65,7 @@ export function createAnswering(options: AnsweringOptions): Answering {
     return inForce.generation;
   };
   const sweep = startSweep(inForce, clock);
-  metrics.watchUpgrades(() => inForce.upgraded.size);
+  metrics.watchUpgrades(() => inForce.tunnels.size);
   return {
     gateway: createGateway(current, inForce, shadow, options),
     inForce,
@@ -80,7 +80,7 @@ export function createAnswering(options: AnsweringOptions): Answering {
     shadowNumbers: shadow.numbers,
     close: () => {
       sweep.cancel();
-      return inForce.upstream.forwarder.destroy();
+      return inForce.forwarder.destroy();
     },
   };
 }
@@ -98,9 +98,10 @@ function createGateway(
     state,
     clock,
     verifier,
-    forwarder: () => inForce.upstream.forwarder,
+    forwarder: () => inForce.forwarder,
     keyOperations,
     openExchanges: inForce.openExchanges,
+    tunnels: inForce.tunnels,
     observer: {
       record: (record) => {
         metrics.record(record);

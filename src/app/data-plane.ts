@@ -74,7 +74,7 @@ export async function openPlane(
   shared: boolean,
 ): Promise<Plane> {
   const { inForce, gateway } = answering;
-  const listener = await openListener(listen, tls, gateway, () => inForce.upstream.upgrade, clock, shared);
+  const listener = await openListener(listen, tls, gateway, clock, shared);
   const settings = () => inForce.generation.configuration.settings;
   return {
     address: listener.address,
@@ -85,7 +85,7 @@ export async function openPlane(
     },
     drain: (delayMs) => {
       const { timeoutMs } = settings().drain;
-      return drain({ delayMs, timeoutMs }, listener, inForce.upgraded, clock);
+      return drain({ delayMs, timeoutMs }, listener, inForce.tunnels, clock);
     },
     close: answering.close,
   };

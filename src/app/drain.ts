@@ -1,7 +1,7 @@
-import type { Socket } from "node:net";
 import type { DrainSettings } from "../config/settings.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Listener } from "../proxy/listener.ts";
+import type { Tunnel } from "../proxy/tunnel.ts";
 
 /** How a drain ended: whether everything in flight was finished in time. */
 export type Drained = "finished" | "cut";
@@ -17,19 +17,19 @@ const CHECK_INTERVAL_MS = 50;
 export async function drain(
   settings: Pick<DrainSettings, "delayMs" | "timeoutMs">,
   listener: Listener,
-  upgraded: ReadonlySet<Socket>,
+  tunnels: ReadonlySet<Tunnel>,
   clock: Clock,
 ): Promise<Drained> {
   await pause(settings.delayMs, clock);
   const deadlineMs = clock.elapsed() + settings.timeoutMs;
   listener.stop();
-  while ((await listener.openConnections()) > upgraded.size) {
+  while ((await listener.openConnections()) > tunnels.size) {
     if (clock.elapsed() >= deadlineMs) break;
     await pause(CHECK_INTERVAL_MS, clock);
     // A connection that was busy when the listener stopped is idle once its answer is out.
     listener.stop();
   }
-  for (const socket of upgraded) socket.destroySoon();
+  for (const tunnel of tunnels) tunnel.destroySoon();
   while ((await listener.openConnections()) > 0) {
     if (clock.elapsed() >= deadlineMs) {
       listener.destroy();

@@ -1,33 +1,25 @@
-import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
-import type { Configuration, UpstreamSettings } from "../config/settings.ts";
+import type { Configuration } from "../config/settings.ts";
 import type { Clock } from "../proxy/clock.ts";
 import type { Forwarder } from "../proxy/forward.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
 import { createOpenExchanges, type OpenExchanges } from "../proxy/open-exchanges.ts";
 import { createSocketForwarder } from "../proxy/socket-forwarder.ts";
-import { createUpgradeForwarder, type UpgradeForwarder } from "../proxy/upgrade.ts";
+import type { Tunnel } from "../proxy/tunnel.ts";
 
 /** What new requests are answered with; a reload replaces its parts, requests under way keep theirs. */
 export interface InForce {
   generation: Generation;
-  upstream: UpstreamConnections;
-  /** Upgraded connections, whichever upstream they lead to. */
-  readonly upgraded: Set<Socket>;
+  forwarder: Forwarder;
+  readonly tunnels: Set<Tunnel>;
   readonly openExchanges: OpenExchanges;
 }
 
-export interface UpstreamConnections {
-  readonly forwarder: Forwarder;
-  readonly upgrade: UpgradeForwarder;
-}
-
 export function putInForce(configuration: Configuration, clock: Clock): InForce {
-  const upgraded = new Set<Socket>();
   return {
     generation: createGeneration(configuration),
-    upstream: connectUpstream(configuration.settings.upstream, upgraded, clock),
-    upgraded,
+    forwarder: createSocketForwarder(configuration.settings.upstream, clock),
+    tunnels: new Set(),
     openExchanges: createOpenExchanges(),
   };
 }
@@ -38,19 +30,7 @@ export function replaceInForce(inForce: InForce, generation: Generation, clock: 
   const next = generation.configuration;
   inForce.generation = generation;
   if (isDeepStrictEqual(next.settings.upstream, previous)) return;
-  const { forwarder } = inForce.upstream;
-  inForce.upstream = connectUpstream(next.settings.upstream, inForce.upgraded, clock);
+  const { forwarder } = inForce;
+  inForce.forwarder = createSocketForwarder(next.settings.upstream, clock);
   void forwarder.close();
-}
-
-function connectUpstream(settings: UpstreamSettings, upgraded: Set<Socket>, clock: Clock): UpstreamConnections {
-  // Made at the first upgrade: the library that serves these is large, and most apps have none.
-  let made: UpgradeForwarder | undefined;
-  return {
-    forwarder: createSocketForwarder(settings, clock),
-    upgrade: (request, gateway) => {
-      made ??= createUpgradeForwarder(settings, upgraded);
-      made(request, gateway);
-    },
-  };
 }

@@ -68,19 +68,6 @@ export function parseResponseHead(text: string): ParsedResponseHead {
   };
 }
 
-/** What a response's fields say of its body, or the problem as text. */
-export function readFraming(lines: FieldLines, knowsChunks: boolean): ResponseHead["framing"] | string {
-  let framing: ResponseHead["framing"] = CLOSE;
-  for (let index = 0; index < lines.length; index += 2) {
-    const { kind } = toFieldName(lines[index] ?? "");
-    if (kind !== "content-length" && kind !== "transfer-encoding") continue;
-    const next = addFraming(framing, kind, lines[index + 1] ?? "", knowsChunks);
-    if (typeof next === "string") return next;
-    framing = next;
-  }
-  return framing;
-}
-
 /**
  * Takes one more field that frames the body. Two lengths, a length beside a coding, or any coding but chunked are
  * problems: two readers could end such a body in two places (RFC 9112 §6.3).

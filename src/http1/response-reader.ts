@@ -11,8 +11,12 @@ export interface ResponseSink {
   readonly answerData: (buffer: Buffer, from: number, to: number) => void;
 }
 
-/** - `body`: inside one that says itself where it ends - `close`: inside one that the connection's end ends */
-type State = "head" | "body" | "close" | "done";
+/**
+ * - `body`: inside one that says itself where it ends
+ * - `close`: inside one that the connection's end ends
+ * - `switched`: what comes is no HTTP any more
+ */
+type State = "head" | "body" | "close" | "done" | "switched";
 
 // As much as an answer's head may be, trailers included: what other clients of HTTP take.
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -25,16 +29,24 @@ const NO_TRAILERS: FieldLines = [];
 /** Reads the answer to one request, in pieces of any size. */
 export class ResponseReader {
   readonly #isHead: boolean;
+  readonly #protocol: string | undefined;
   #state: State = "head";
   #partial = "";
   #interims = 0;
   #body: BodyReader | undefined;
+  #switched: ResponseHead | undefined;
   #persistent = true;
   #keepAliveSeconds: number | undefined;
 
-  /** `isHead`: the request was a HEAD, whose answer has no body. */
-  constructor(isHead: boolean) {
+  /** `isHead`: the request was a HEAD, whose answer has no body. `protocol`: it asked to switch to this one. */
+  constructor(isHead: boolean, protocol?: string) {
     this.#isHead = isHead;
+    this.#protocol = protocol;
+  }
+
+  /** The head of the 101 after which the other side speaks what it was asked to; undefined while it speaks HTTP. */
+  get switched(): ResponseHead | undefined {
+    return this.#switched;
   }
 
   get isDone(): boolean {
@@ -61,12 +73,12 @@ export class ResponseReader {
   }
 
   /**
-   * Reads from one place to another; gives how far it came, which is less than the end only when the answer is whole.
+   * Reads from one place to another; gives how far it came, which is less than the end only when the answer is whole, or no HTTP follows.
    * A problem is given as text, and nothing more may be read then.
    */
   read(buffer: Buffer, from: number, to: number, sink: ResponseSink): number | string {
     let at = from;
-    while (at < to && this.#state !== "done") {
+    while (at < to && this.#state !== "done" && this.#state !== "switched") {
       const next = this.#take(buffer, at, to, sink);
       if (typeof next === "string") return next;
       at = next;
@@ -111,7 +123,7 @@ export class ResponseReader {
   }
 
   #begin(head: ResponseHead, sink: ResponseSink): string | undefined {
-    if (head.status === 101) return "a switch of protocols nobody asked for";
+    if (head.status === 101) return this.#switch(head);
     if (head.status < 200) {
       this.#interims += 1;
       if (this.#interims > MAX_INTERIM) return "interim answers without end";
@@ -120,6 +132,15 @@ export class ResponseReader {
     }
     this.#frame(head);
     sink.answerHead(head);
+    return undefined;
+  }
+
+  #switch(head: ResponseHead): string | undefined {
+    if (this.#protocol === undefined) return "a switch of protocols nobody asked for";
+    const named = head.lines.filter((_, at) => at % 2 === 1 && head.lines[at - 1]?.toLowerCase() === "upgrade");
+    if (named.length !== 1 || named[0]?.toLowerCase() !== this.#protocol) return "a switch to another protocol";
+    this.#switched = head;
+    this.#state = "switched";
     return undefined;
   }
 

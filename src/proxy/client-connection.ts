@@ -6,13 +6,12 @@ import { RequestHeadReader } from "../http1/request-reader.ts";
 import type { DenialReason } from "../policy/decision.ts";
 import type { WriteText } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
-import type { BodyFailure, BodySink, ClientExchange } from "./client-exchange.ts";
+import type { BodyFailure, BodySink, ClientExchange, HandedOver } from "./client-exchange.ts";
 import { type ExchangeConnection, HttpExchange } from "./http-exchange.ts";
 import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
 import { readSocket, type SocketReads } from "./socket-reads.ts";
 import { type Part, Unread } from "./unread.ts";
-import { isUpgrade, type UpgradeRequest } from "./upgrade.ts";
 
 /** What a connection asks of the listener it belongs to. */
 export interface ConnectionHost {
@@ -25,8 +24,6 @@ export interface ConnectionHost {
   /** The Connection lines of an answer after which the connection lives on. */
   readonly keepAliveLines: () => string;
   readonly request: (exchange: ClientExchange) => void;
-  /** A request to switch protocols: the socket is handed over, with what came behind the head. */
-  readonly upgrade: (request: UpgradeRequest) => void;
   /** The bytes that answer what is no request; the connection ends with them. */
   readonly refusal: (reason: DenialReason, detail: string, peer: Peer) => string;
   readonly closed: (connection: ClientConnection) => void;
@@ -219,10 +216,6 @@ export class ClientConnection implements ExchangeConnection, Entry {
   }
 
   #begin(head: RequestHead): void {
-    if (isUpgrade(head)) {
-      this.#handOver(head);
-      return;
-    }
     const { framing } = head;
     const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.bytes > 0);
     this.#body = hasBody ? new BodyReader(framing, this.#host.settings().maxHeaderBytes) : undefined;
@@ -236,9 +229,11 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#host.request(this.#exchange);
   }
 
-  #handOver(head: RequestHead): void {
+  /** Gives the socket to the exchange that is being answered, and what was read behind its request. */
+  handOver(): HandedOver {
     const { buffer, from, to } = this.#unread.take();
     const rest = Buffer.from(buffer.subarray(from, to));
+    this.#exchange = undefined;
     this.#state = "closing";
     this.#reads.release();
     this.socket.off("end", this.#onEnd);
@@ -247,7 +242,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     // What comes before its new owner reads would be lost in a stream that flows.
     this.socket.pause();
     this.#host.closed(this);
-    this.#host.upgrade({ head, peer: this.peer, socket: this.socket, rest });
+    return { socket: this.socket, rest };
   }
 
   #takeBody(): boolean {

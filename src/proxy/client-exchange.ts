@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { FieldLines, FieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { DenialReason } from "../policy/decision.ts";
@@ -34,6 +35,14 @@ export interface AnswerHead {
   readonly hasLength: boolean;
 }
 
+/** A client's connection that is read by somebody else from now on. */
+export interface HandedOver {
+  /** Paused. */
+  readonly socket: Socket;
+  /** What the client sent behind its request. */
+  readonly rest: Buffer;
+}
+
 /** One request and the way to answer it: all that the data plane knows of the client's connection. */
 export interface ClientExchange {
   readonly head: RequestHead;
@@ -49,6 +58,8 @@ export interface ClientExchange {
   readonly answer: (status: number, reason: string, lines: readonly string[], body: string) => void;
   /** An interim answer (RFC 9110 §15.2); nothing to a client of HTTP/1.0, which knows none. */
   readonly inform: (status: number, reason: string, lines: readonly string[]) => void;
+  /** Answers with this head alone, and gives the connection away: nothing of it is HTTP any more. */
+  readonly handOver: (head: string) => HandedOver;
   /** The head of an answer whose body follows. */
   readonly begin: (head: AnswerHead) => void;
   /** Whether all that was written has left, so that nothing is held of the buffers that were given. */

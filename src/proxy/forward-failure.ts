@@ -1,7 +1,6 @@
 import type { ForwardFailure } from "./forward.ts";
 
 const FAILURES: ReadonlyMap<string, ForwardFailure> = new Map([
-  ["UPGRADE_TIMEOUT", "upstream_timeout"],
   ["ETIMEDOUT", "upstream_timeout"],
   ["ECONNREFUSED", "upstream_unreachable"],
   ["ENOTFOUND", "upstream_unreachable"],

@@ -1,5 +1,7 @@
+import type { Socket } from "node:net";
 import type { FieldText } from "../http1/fields.ts";
 import type { BodyFraming } from "../http1/framing.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
 import type { ClientExchange } from "./client-exchange.ts";
 import type { ResponseAdditions } from "./response-headers.ts";
@@ -13,6 +15,10 @@ export interface Exchange {
   readonly framing: BodyFraming;
   readonly maxBodyBytes: number | undefined;
   readonly additions: ResponseAdditions;
+  /** What it asks to switch to; undefined where it asks for an answer alone. */
+  readonly protocol: string | undefined;
+  /** Called in place of `done` when the upstream did switch: its socket, paused, and what came on it already. */
+  readonly switched: (head: ResponseHead, upstream: Socket, first: Buffer) => void;
   /** Called once, when it has ended. */
   readonly done: (outcome: Outcome) => void;
 }

@@ -8,6 +8,7 @@ import type { Generation } from "./generation.ts";
 import type { KeyOperations } from "./manage.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import type { Shadow } from "./shadow.ts";
+import type { Tunnel } from "./tunnel.ts";
 
 /** Runs slow hashes off the event loop: one per credential at a time, in a bounded queue. */
 export interface SlowVerifier {
@@ -24,6 +25,8 @@ export interface Gateway {
   /** The way to the upstream now in force; a reload may replace it. */
   readonly forwarder: () => Forwarder;
   readonly openExchanges: OpenExchanges;
+  /** Connections that speak another protocol, whichever upstream they lead to, so that a drain can end them. */
+  readonly tunnels: Set<Tunnel>;
   readonly keyOperations: KeyOperations;
   readonly observer: Observer;
   /** Undefined unless a candidate policy is evaluated beside the live one. */

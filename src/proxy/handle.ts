@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import type { FieldText } from "../http1/fields.ts";
 import type { BodyFraming } from "../http1/framing.ts";
-import type { Allowed, Denial } from "../policy/decision.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
+import { type Allowed, type Denial, deny } from "../policy/decision.ts";
 import type { Key } from "../policy/key.ts";
 import { denyBroken } from "./authorize.ts";
 import type { ClientExchange } from "./client-exchange.ts";
@@ -11,13 +13,16 @@ import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
 import { buildRequestFields } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
-import type { ResponseAdditions } from "./response-headers.ts";
+import { buildResponseFields, type ResponseAdditions } from "./response-headers.ts";
 import { NOT_LISTED } from "./roster.ts";
+import { findProtocol, openTunnel, type Tunnel } from "./tunnel.ts";
 import { beginTurn, decideTurn, denyAfter, findAssertion, record, type Turn, toResponseAdditions } from "./turn.ts";
 
 /** A turn that is answered over HTTP. */
 interface HttpTurn extends Turn {
   readonly client: ClientExchange;
+  /** What it asks to switch to. */
+  readonly protocol: string | undefined;
 }
 
 /** Answers one request: decides it, then forwards it or refuses it. Every request ends in one record. */
@@ -25,13 +30,16 @@ export function handle(client: ClientExchange, gateway: Gateway): void {
   let turn: HttpTurn;
   try {
     const { generation, arrival, requestId, startedMs } = beginTurn(client.head, client.peer, gateway);
-    turn = { gateway, generation, arrival, requestId, startedMs, client };
+    const protocol = findProtocol(client.head);
+    // Whatever follows an offer to switch may not be HTTP: where it is declined, nothing more is read.
+    if (protocol !== undefined) client.endConnection();
+    turn = { gateway, generation, arrival, requestId, startedMs, client, protocol };
   } catch {
     respondBare(client);
     return;
   }
   try {
-    const decision = decideTurn(turn);
+    const decision = turn.protocol !== undefined && gateway.isDraining() ? deny("draining") : decideTurn(turn);
     if (decision instanceof Promise) {
       decision.then((settled) => conclude(turn, settled)).catch((error: unknown) => failClosed(turn, error));
     } else conclude(turn, decision);
@@ -91,6 +99,11 @@ function answer(turn: HttpTurn, permit: Allowed): void {
   const { fields } = built;
   const { framing } = turn.client.head;
   const { maxBodyBytes } = settings.listen;
+  if (turn.protocol !== undefined && framing.kind !== "none") {
+    // Its bytes would travel as the first of the other protocol.
+    refuse(turn, denyAfter(permit, "request_invalid", "an upgrade with a body"));
+    return;
+  }
   if (framing.kind === "length" && maxBodyBytes !== undefined && framing.bytes > maxBodyBytes) {
     refuse(turn, denyAfter(permit, "body_too_large"));
     return;
@@ -143,7 +156,9 @@ class Forwarding implements Exchange, OpenExchange {
   readonly additions: ResponseAdditions;
   readonly key: Key | undefined;
   readonly startedMs: number;
+  readonly protocol: string | undefined;
   readonly #turn: HttpTurn;
+  #tunnel: Tunnel | undefined;
   #ended = false;
 
   constructor(turn: HttpTurn, permit: Allowed, target: string) {
@@ -156,6 +171,7 @@ class Forwarding implements Exchange, OpenExchange {
     this.additions = toResponseAdditions(turn, permit);
     this.key = permit.principal?.key;
     this.startedMs = turn.startedMs;
+    this.protocol = turn.protocol;
     this.#turn = turn;
   }
 
@@ -179,10 +195,40 @@ class Forwarding implements Exchange, OpenExchange {
     }
   }
 
-  /** Cutting it off is the only way to tell a client that has its head already. */
+  switched({ lines }: ResponseHead, upstream: Socket, first: Buffer): void {
+    const { gateway, generation } = this.#turn;
+    try {
+      const { text } = buildResponseFields(101, lines, this.additions);
+      const offered = `Connection: Upgrade\r\nUpgrade: ${this.protocol}\r\n`;
+      const client = this.client.handOver(`HTTP/1.1 101 Switching Protocols\r\n${text}${offered}\r\n`);
+      const idleMs = generation.configuration.settings.upstream.idleTimeoutMs;
+      const times = { idleMs, after: gateway.clock.after };
+      this.#tunnel = openTunnel(client, { socket: upstream, first }, times, () => this.#closed());
+      gateway.tunnels.add(this.#tunnel);
+    } catch (error) {
+      upstream.destroy();
+      gateway.openExchanges.remove(this);
+      failClosed(this.#turn, error);
+    }
+  }
+
+  #closed(): void {
+    const { gateway } = this.#turn;
+    if (this.#tunnel === undefined) return;
+    record(this.#turn, this.permit, 101, this.#ended ? "ended" : "complete", "");
+    gateway.tunnels.delete(this.#tunnel);
+    try {
+      gateway.openExchanges.remove(this);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+
+  /** Cutting it off is the only way to tell a client that has its head already; a WebSocket can be told why. */
   end(): void {
     this.#ended = true;
-    this.client.abort();
+    if (this.#tunnel === undefined) this.client.abort();
+    else this.#tunnel.end();
   }
 }
 

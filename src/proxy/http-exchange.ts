@@ -3,7 +3,7 @@ import { type FieldLines, toFieldText } from "../http1/fields.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { WriteText } from "./burst.ts";
 import type { Peer } from "./client-address.ts";
-import type { AnswerHead, BodySink, ClientExchange, ClientWatcher } from "./client-exchange.ts";
+import type { AnswerHead, BodySink, ClientExchange, ClientWatcher, HandedOver } from "./client-exchange.ts";
 import { READ_BUFFER } from "./read-buffers.ts";
 
 /** What an exchange asks of the connection it came on. */
@@ -20,6 +20,7 @@ export interface ExchangeConnection {
   readonly pauseBody: (exchange: HttpExchange) => void;
   readonly resumeBody: (exchange: HttpExchange) => void;
   readonly discardBody: (exchange: HttpExchange) => void;
+  readonly handOver: () => HandedOver;
 }
 
 // Up to here bytes are gathered as text and leave in one write with their head; more are written as they are.
@@ -81,6 +82,15 @@ export class HttpExchange implements ClientExchange {
   inform(status: number, reason: string, lines: readonly string[]): void {
     if (this.#begun || this.#over || this.head.version === "1.0") return;
     this.#connection.socket.write(`HTTP/1.1 ${status} ${reason}\r\n${toFieldText(lines)}\r\n`, "latin1");
+  }
+
+  handOver(head: string): HandedOver {
+    if (this.#begun || this.#over) throw new Error("a second answer to one request");
+    this.#begun = true;
+    this.#over = true;
+    const handed = this.#connection.handOver();
+    this.#connection.write(handed.socket, head);
+    return handed;
   }
 
   begin({ status, reason, fields, hasDate, hasLength }: AnswerHead): void {

@@ -15,7 +15,6 @@ import { listen } from "./listen.ts";
 import { toPeer } from "./request-facts.ts";
 import { renderDenial, toRawAnswer } from "./respond.ts";
 import { type Entry, NOT_LISTED, Roster } from "./roster.ts";
-import type { UpgradeForwarder } from "./upgrade.ts";
 
 export interface TlsMaterial {
   readonly cert: string;
@@ -44,13 +43,12 @@ export async function openListener(
   settings: ListenSettings,
   tls: TlsMaterial | undefined,
   gateway: Gateway,
-  upgrade: () => UpgradeForwarder,
   clock: Clock,
   shared = false,
 ): Promise<Listener> {
   const connections = new Roster<ClientConnection>();
   let tuned = settings;
-  const host = createHost(() => tuned, gateway, upgrade, connections, clock);
+  const host = createHost(() => tuned, gateway, connections, clock);
   const accept = (socket: Socket): void => {
     try {
       connections.add(new ClientConnection(socket, toPeer(socket), host));
@@ -108,7 +106,6 @@ export async function openListener(
 function createHost(
   settings: () => ListenSettings,
   gateway: Gateway,
-  upgrade: () => UpgradeForwarder,
   connections: Roster<ClientConnection>,
   clock: Clock,
 ): ConnectionHost {
@@ -130,7 +127,6 @@ function createHost(
       return keepAliveLines;
     },
     request: (exchange) => handle(exchange, gateway),
-    upgrade: (request) => upgrade()(request, gateway),
     refusal: (reason, detail, peer) => refuseUnread(reason, detail, peer, gateway),
     closed: (connection) => void connections.remove(connection),
   };

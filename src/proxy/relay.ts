@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { FieldLines, FieldText } from "../http1/fields.ts";
 import type { ResponseHead } from "../http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientWatcher } from "./client-exchange.ts";
@@ -106,6 +107,19 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
     this.#exchange.client.write(buffer, from, to);
   }
 
+  get protocol(): string | undefined {
+    return this.#exchange.protocol;
+  }
+
+  switched(head: ResponseHead, socket: Socket, first: Buffer): void {
+    if (this.#settled) {
+      socket.destroy();
+      return;
+    }
+    this.#settled = true;
+    this.#exchange.switched(head, socket, first);
+  }
+
   get isHolding(): boolean {
     return !this.#exchange.client.isFlushed;
   }
@@ -167,8 +181,9 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
 const CONTENT_EXPECTED: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"]);
 
 /** The request's head, framed by us. */
-function toRequestHead({ method, target, framing }: Exchange, fields: FieldText): string {
-  const text = `${method} ${target} HTTP/1.1\r\n${fields}`;
+function toRequestHead({ method, target, framing, protocol }: Exchange, fields: FieldText): string {
+  const upgrade = protocol === undefined ? "" : `connection: Upgrade\r\nupgrade: ${protocol}\r\n`;
+  const text = `${method} ${target} HTTP/1.1\r\n${fields}${upgrade}`;
   switch (framing.kind) {
     case "none":
       return CONTENT_EXPECTED.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`;

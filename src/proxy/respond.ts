@@ -34,7 +34,7 @@ export function respondBare(exchange: ClientExchange): void {
 }
 
 /**
- * Answers on a bare socket, where there is no exchange: what is no request, and refused upgrades. Throws before any word
+ * Answers on a bare socket, where there is no exchange, to what is no request. Throws before any word
  * of the config could end a field.
  */
 export function toRawAnswer({ status, headers, body }: DenialResponse): string {

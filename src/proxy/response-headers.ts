@@ -49,8 +49,8 @@ export function buildResponseFields(status: number, lines: FieldLines, added: Re
       }
       continue;
     }
-    // RFC 9110 §8.6: no length in a 204, where a client may wait for the bytes it announces.
-    if (kind === "content-length" ? status === 204 : HOP_BY_HOP.has(lower)) continue;
+    // RFC 9110 §8.6: no length in a 101 or 204, where a client may wait for the bytes it announces.
+    if (kind === "content-length" ? status === 204 || status === 101 : HOP_BY_HOP.has(lower)) continue;
     hasDate ||= kind === "date";
     hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
     text += `${name}: ${value}\r\n`;

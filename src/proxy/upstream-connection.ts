@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import type { FieldLines } from "../http1/fields.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
 import { ResponseReader, type ResponseSink } from "../http1/response-reader.ts";
 import type { WriteText } from "./burst.ts";
 import { READ_BUFFER, ReadBuffers } from "./read-buffers.ts";
 import { type Entry, NOT_LISTED } from "./roster.ts";
-import { openUpstreamSocket, type UpstreamAddress } from "./upstream-socket.ts";
+import { openUpstreamSocket, type UpstreamAddress, type UpstreamSocket } from "./upstream-socket.ts";
 
 export interface ConnectionTimes {
   readonly connectMs: number;
@@ -32,6 +33,10 @@ export interface AnswerSink extends ResponseSink {
   /** All that was read for now has been told; false asks to read no more until `resume`. */
   readonly answerRead: () => boolean;
   readonly answerEnd: (trailers: FieldLines) => void;
+  /** What the request asks to switch to. */
+  readonly protocol: string | undefined;
+  /** The upstream did switch. Its socket, paused, is the sink's own now, and so is what came of the other protocol. */
+  readonly switched: (head: ResponseHead, socket: Socket, first: Buffer) => void;
   /** Whether anything is held of the buffers that were told of. */
   readonly isHolding: boolean;
   /** `heard`: whether any byte of an answer had come. */
@@ -43,6 +48,7 @@ export interface ConnectionOwner {
   readonly write: WriteText;
   /** The connection can carry another request. */
   readonly free: (connection: UpstreamConnection) => void;
+  /** It carries no more. */
   readonly closed: (connection: UpstreamConnection) => void;
 }
 
@@ -58,6 +64,7 @@ export class UpstreamConnection implements Entry {
   readonly #owner: ConnectionOwner;
   readonly #times: ConnectionTimes;
   readonly socket: Socket;
+  readonly #release: UpstreamSocket["release"];
   readonly #buffers = new ReadBuffers();
   /** The request it carries: who is told of its answer, and what reads it. */
   #sink: AnswerSink | undefined;
@@ -76,7 +83,9 @@ export class UpstreamConnection implements Entry {
     this.#owner = owner;
     this.#times = times;
     this.#deadlineMs = owner.elapsed() + times.connectMs;
-    this.socket = openUpstreamSocket(address, this.#buffers, (buffer, from, to) => this.#read(buffer, from, to));
+    const opened = openUpstreamSocket(address, this.#buffers, (buffer, from, to) => this.#read(buffer, from, to));
+    this.socket = opened.socket;
+    this.#release = opened.release;
     this.socket.on(address.kind === "tls" ? "secureConnect" : "connect", this.#onConnect);
     this.socket.on("drain", this.#onDrain);
     this.socket.on("end", this.#onEnd);
@@ -96,7 +105,7 @@ export class UpstreamConnection implements Entry {
   /** Sends a request's head. `isWhole`: no body follows. */
   send(text: string, method: string, isWhole: boolean, sink: AnswerSink): void {
     this.#sink = sink;
-    this.#reader = new ResponseReader(method === "HEAD");
+    this.#reader = new ResponseReader(method === "HEAD", sink.protocol);
     this.#requestSent = isWhole;
     this.#heard = false;
     if (this.#isConnected) this.#await(isWhole ? this.#times.responseMs : this.#times.idleMs);
@@ -226,6 +235,10 @@ export class UpstreamConnection implements Entry {
       this.#finish(reader, end < to);
       return true;
     }
+    if (reader.switched !== undefined) {
+      this.#handOver(reader.switched, sink, Buffer.from(buffer.subarray(end, to)));
+      return false;
+    }
     this.#await(reader.isAwaitingHead ? this.#times.responseMs : this.#times.idleMs);
     if (sink.answerRead()) return true;
     this.#paused = true;
@@ -248,6 +261,27 @@ export class UpstreamConnection implements Entry {
     } finally {
       // Whoever is next on this connection may break it, and not the answer that is whole.
       sink?.answerEnd(reader.trailers);
+    }
+  }
+
+  /** The upstream speaks another protocol now, which is no affair of a connection that carries requests. */
+  #handOver(head: ResponseHead, sink: AnswerSink, first: Buffer): void {
+    this.#sink = undefined;
+    this.#reader = undefined;
+    this.#isClosed = true;
+    this.#release();
+    this.socket.pause();
+    for (const [event, listener] of [
+      ["drain", this.#onDrain],
+      ["end", this.#onEnd],
+      ["close", this.#onClose],
+    ] as const) {
+      this.socket.off(event, listener);
+    }
+    try {
+      this.#owner.closed(this);
+    } finally {
+      sink.switched(head, this.socket, first);
     }
   }
 

@@ -37,7 +37,7 @@ export function createBoth(upstream: ScriptedUpstream, limits: Partial<UpstreamS
     ...limits,
   };
   const ours = createSocketForwarder(settings, systemClock);
-  const theirs = createUndiciForwarder(settings);
+  const theirs = createUndiciForwarder(settings, systemClock);
   return {
     forward: async (script, behaviour) => {
       const [a, b] = await Promise.all([
@@ -66,7 +66,7 @@ async function forwardOver(
   const target = upstream.script(script);
   const client = new Recorder(behaviour);
   const outcomes: Outcome[] = [];
-  await new Promise<void>((resolve) =>
+  await new Promise<void>((resolve, reject) =>
     forwarder.forward(
       {
         ...{
@@ -77,6 +77,8 @@ async function forwardOver(
         },
         ...{ method: behaviour.method, framing: behaviour.framing },
         additions: { ietf: "X-Added: 1\r\n", legacy: "", requestId: "id" },
+        protocol: undefined,
+        switched: () => reject(new Error("nobody asked to switch")),
         done: (outcome) => {
           outcomes.push(outcome);
           resolve();

@@ -95,6 +95,10 @@ export class Recorder implements ClientExchange {
     throw new Error("a forwarder answers with what the upstream said");
   }
 
+  handOver(): never {
+    throw new Error("nobody asked to switch");
+  }
+
   inform(status: number, reason: string, lines: readonly string[]): void {
     this.#interim.push(`${status} ${reason} ${lines.join(":")}`);
   }

@@ -1,13 +1,15 @@
 import { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import type { UpstreamSettings } from "../../src/config/settings.ts";
-import { type FieldLines, type FieldText, toFieldLines } from "../../src/http1/fields.ts";
+import { type FieldLines, type FieldText, toFieldLines, toFieldText } from "../../src/http1/fields.ts";
 import { parseContentLength } from "../../src/http1/framing.ts";
-import { readFraming } from "../../src/http1/response-head.ts";
+import { parseResponseHead } from "../../src/http1/response-head.ts";
 import type { BodyFailure, BodySink, ClientExchange, ClientWatcher } from "../../src/proxy/client-exchange.ts";
+import type { Clock } from "../../src/proxy/clock.ts";
 import type { Exchange, Forwarder, ForwardFailure, Outcome } from "../../src/proxy/forward.ts";
 import { codeOf, describe, toFailure } from "../../src/proxy/forward-failure.ts";
 import { buildResponseFields, buildResponseTrailers } from "../../src/proxy/response-headers.ts";
+import { createSocketForwarder as createOwnForwarder } from "../../src/proxy/socket-forwarder.ts";
 
 // RFC 9110 §9.2.2. Only these may be sent again, and only without a body.
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -16,7 +18,12 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
  * Forwards over undici: another reading of RFC 9112, by other people, to hold our own against. The program can be
  * built with it in the place of ours, so that every test can be run over both.
  */
-export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
+export function createSocketForwarder(
+  settings: UpstreamSettings,
+  clock: Pick<Clock, "elapsed" | "after" | "afterPass">,
+): Forwarder {
+  // Of a switch of protocols there is one reading, ours.
+  const switching = createOwnForwarder(settings, clock);
   // What a socket that broke had read by then; undici tells it only of some of the ways to break.
   const readBefore = new WeakMap<object, number>();
   const connect = buildConnector({
@@ -41,6 +48,10 @@ export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
   let inFlight = 0;
   return {
     forward: (exchange, fields) => {
+      if (exchange.protocol !== undefined) {
+        switching.forward(exchange, fields);
+        return;
+      }
       if (inFlight >= limit) {
         exchange.done({
           kind: "failed",
@@ -55,8 +66,8 @@ export function createSocketForwarder(settings: UpstreamSettings): Forwarder {
         exchange.done(outcome);
       }).start();
     },
-    close: () => pool.close(),
-    destroy: () => pool.destroy(),
+    close: async () => void (await Promise.all([pool.close(), switching.close()])),
+    destroy: async () => void (await Promise.all([pool.destroy(), switching.destroy()])),
   };
 }
 
@@ -164,8 +175,8 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
     const { client } = this.#exchange;
     if (status < 200) return;
     const lines = toLines(controller.rawHeaders);
-    const framing = readFraming(lines, true);
-    if (typeof framing === "string") throw new Error(framing);
+    const parsed = parseResponseHead(`HTTP/1.1 ${status} \r\n${toFieldText(lines)}`);
+    if (parsed.kind === "malformed") throw new Error(parsed.problem);
     const hasLength = lines.some(
       (name, index) =>
         index % 2 === 0 &&

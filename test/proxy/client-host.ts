@@ -51,7 +51,6 @@ export async function startClientHost(request: (exchange: ClientExchange) => voi
     httpDate: () => "now",
     keepAliveLines: () => "Connection: keep-alive\r\n",
     request,
-    upgrade: ({ socket }) => socket.destroy(),
     refusal: (reason) => `HTTP/1.1 400 ${reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
     closed: (connection) => void connections.delete(connection),
   };

@@ -59,6 +59,8 @@ describe("createUpstreamPool()", () => {
       answerRead: () => true,
       isHolding: false,
       answerEnd: () => settle("answered"),
+      protocol: undefined,
+      switched: () => settle("switched"),
       failed: ({ kind }) => settle(kind),
     };
     const applicant: Applicant = {

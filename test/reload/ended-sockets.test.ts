@@ -79,3 +79,11 @@ test("WebSockets that a reload ended are closed for good, and each is logged onc
   const ended = () => program.lines.filter((line) => line["ending"] === "ended").length;
   await expect.poll(ended).toBe(sockets.length);
 });
+
+test("WebSockets are told that the program ends", async () => {
+  const socket = await openSocket(STEADY[0]);
+  const closed = once(socket, "close");
+  program.process.kill("SIGTERM");
+  expect((await closed)[0]).toBe(1001);
+  expect((await once(program.process, "exit"))[0]).toBe(0);
+});

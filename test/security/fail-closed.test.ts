@@ -62,11 +62,11 @@ const ALL_BROKEN: Fault["answers"] = {
   "without a key": 500,
   "with an unknown key": 500,
   "with a slow key": 500,
-  upgrade: 0,
+  upgrade: 500,
   "no HTTP": 0,
 };
 
-const NO_DECISION: Fault["answers"] = { ...ALL_BROKEN, upgrade: 500, "no HTTP": 400 };
+const NO_DECISION: Fault["answers"] = { ...ALL_BROKEN, "no HTTP": 400 };
 const PUBLIC_ONLY: Fault["answers"] = { ...NO_DECISION, public: 200 };
 
 const FAULTS: readonly Fault[] = [
@@ -80,7 +80,7 @@ const FAULTS: readonly Fault[] = [
   {
     part: "the wall clock",
     breakPart: (gateway) => ({ ...gateway, clock: { ...gateway.clock, now: broken } }),
-    answers: { ...ALL_BROKEN, "no HTTP": 400, upgrade: 500 },
+    answers: { ...ALL_BROKEN, "no HTTP": 400 },
   },
   {
     part: "the clock that only grows",
@@ -126,17 +126,17 @@ const FAULTS: readonly Fault[] = [
   {
     part: "the choice of a forwarder",
     breakPart: (gateway) => ({ ...gateway, forwarder: broken }),
-    answers: { ...SOUND, allowed: 500, public: 500 },
+    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 500 },
   },
   {
     part: "the forwarder",
     breakPart: (gateway) => ({ ...gateway, forwarder: () => ({ ...gateway.forwarder(), forward: broken }) }),
-    answers: { ...SOUND, allowed: 500, public: 500 },
+    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 500 },
   },
   {
     part: "the list of open exchanges, at its beginning",
     breakPart: (gateway) => ({ ...gateway, openExchanges: { ...gateway.openExchanges, add: broken } }),
-    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 0 },
+    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 500 },
   },
   {
     part: "the list of open exchanges, at its end",
@@ -181,9 +181,13 @@ const FAULTS: readonly Fault[] = [
   {
     part: "limit headers",
     breakPart: withSettings("limitHeaders"),
-    answers: { ...SOUND, allowed: 500, upgrade: 0 },
+    answers: { ...SOUND, allowed: 500, upgrade: 500 },
   },
-  { part: "key operations", breakPart: withSettings("operations"), answers: { ...SOUND, allowed: 500, public: 500 } },
+  {
+    part: "key operations",
+    breakPart: withSettings("operations"),
+    answers: { ...SOUND, allowed: 500, public: 500, upgrade: 500 },
+  },
   { part: "the listener's settings", breakPart: withSettings("listen"), answers: { ...ALL_BROKEN, "no HTTP": 400 } },
   { part: "path rules", breakPart: withPolicy("paths"), answers: NO_DECISION },
   { part: "routes", breakPart: withPolicy("routes"), answers: NO_DECISION },

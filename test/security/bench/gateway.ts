@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { systemClock } from "../../../src/app/clock.ts";
 import type { LoadResult } from "../../../src/config/load.ts";
 import { parseConfiguration } from "../../../src/config/load.ts";
@@ -9,7 +8,7 @@ import { createGeneration, type Generation } from "../../../src/proxy/generation
 import { type Listener, openListener } from "../../../src/proxy/listener.ts";
 import { createOpenExchanges } from "../../../src/proxy/open-exchanges.ts";
 import { createSocketForwarder } from "../../../src/proxy/socket-forwarder.ts";
-import { createUpgradeForwarder } from "../../../src/proxy/upgrade.ts";
+import type { Tunnel } from "../../../src/proxy/tunnel.ts";
 import type { Folder } from "../../e2e/harness.ts";
 
 /** The data plane alone, in this process, so that its parts can be broken. */
@@ -29,8 +28,7 @@ export async function loadGeneration(folder: Folder, text: string): Promise<Gene
 export async function openPlane(generation: Generation, breakPart: (gateway: Gateway) => Gateway): Promise<Plane> {
   const { listen, upstream } = generation.configuration.settings;
   const forwarder = createSocketForwarder(upstream, systemClock);
-  const upgraded = new Set<Socket>();
-  const upgrade = createUpgradeForwarder(upstream, upgraded);
+  const tunnels = new Set<Tunnel>();
   const gateway = breakPart({
     current: () => generation,
     state: { buckets: createBucketTable(), failures: createBucketTable(), verified: { find: () => undefined } },
@@ -38,6 +36,7 @@ export async function openPlane(generation: Generation, breakPart: (gateway: Gat
     verifier: { verify: () => Promise.resolve({ kind: "unmatched" }) },
     forwarder: () => forwarder,
     openExchanges: createOpenExchanges(),
+    tunnels,
     keyOperations: { run: () => Promise.reject(new Error("no key operations here")) },
     observer: { record: () => {} },
     shadow: () => undefined,
@@ -45,12 +44,12 @@ export async function openPlane(generation: Generation, breakPart: (gateway: Gat
     createRequestId: () => "id-of-the-test",
   });
   const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-  const listener: Listener = await openListener({ ...listen, address }, undefined, gateway, () => upgrade, systemClock);
+  const listener: Listener = await openListener({ ...listen, address }, undefined, gateway, systemClock);
   return {
     port: listener.address.kind === "tcp" ? listener.address.port : 0,
     close: async () => {
       listener.stop();
-      for (const socket of upgraded) socket.destroy();
+      for (const tunnel of tunnels) tunnel.destroySoon();
       listener.destroy();
       await forwarder.destroy();
     },
