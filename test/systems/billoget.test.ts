@@ -96,8 +96,10 @@ describe("config/systems/billoget", () => {
 
   test("its keys file holds the digests of the example keys and nothing of the keys themselves", async () => {
     const text = await readFile(systemFile("billoget", "keys.yaml"), "utf8");
-    const { keys }: { readonly keys: readonly { readonly id: string; readonly hash: string }[] } = parse(text);
+    const { keys }: { readonly keys: readonly Readonly<Record<"id" | "hash" | "prefix", string>>[] } = parse(text);
     expect(keys.map(({ hash }) => hash)).toEqual(keys.map(({ id }) => sha256Of(keyOf(id))));
+    // What a key says of itself, so that a rotation makes another of the same.
+    expect(keys.map(({ prefix }) => prefix)).toEqual(keys.map(({ id }) => keyOf(id).slice(0, "bk_live_".length)));
     for (const { id } of keys) expect(text).not.toContain(keyOf(id));
   });
 
@@ -306,35 +308,117 @@ describe("config/systems/billoget", () => {
           const answer = await send(deployment, callWith(NOBODYS_LIVE));
           expectRefusal(answer, 429, tryAgain(answer.values("retry-after")[0] ?? "none"));
           expect((await send(deployment, callWith(DOCUMENTED))).status).toBe(200);
+          // A revoked key does not count, and is told from one that never was by that.
+          expectRefusal(await send(deployment, callWith(keyOf("revoked"))), 401, INVALID);
         },
       );
+    });
+
+    test("a request that is refused for its scope, its route or its address takes nothing from the limit", async () => {
+      const record = { id: "scarce", hash: sha256Of(keyOf("scarce")), scopes: ["READ_BUDGETS"], limits: "2/hour" };
+      const keys = JSON.stringify({ keys: [{ ...record, allowIps: ["203.0.113.9"] }] });
+      const copy = deployCopy("billoget", { "keys: keys.yaml": "keys: scarce.json" }, { "scarce.json": keys });
+      await withDeployment(copy, async (deployment) => {
+        const calls = [
+          callWith(keyOf("scarce"), BUDGETS, "POST"),
+          callWith(keyOf("scarce"), "/nowhere"),
+          overHttps({ path: BUDGETS, headers: bearer(keyOf("scarce")) }, "203.0.113.10"),
+        ];
+        for (const call of calls) expect((await send(deployment, call)).status).toBe(403);
+        const answer = await send(deployment, callWith(keyOf("scarce")));
+        expect([answer.status, answer.values("x-ratelimit-remaining")]).toEqual([200, ["1"]]);
+      });
     });
   });
 
   describe("Environment-Specific Keys", () => {
-    const DEVELOPMENT = { "accept: { environment: [live] }": "accept: { environment: [test] }" };
+    const onlyFor = (environment: string) => ({
+      "accept: { environment: [live, test] }": `accept: { environment: [${environment}] }`,
+    });
 
-    test.for([keyOf("development"), NOBODYS_TEST, SHORTENED_TEST])(
-      "Use bk_live_ prefixed keys for production: a live deployment refuses %s",
-      async (key) => {
-        expectRefusal(await refused(callWith(key)), 401, INVALID);
+    test.for([
+      ["development", "test"],
+      ["docs-example", "live"],
+    ] as const)(
+      "both kinds call one base URL: the key %s passes, and the app is told %s",
+      async ([id, environment]) => {
+        expect((await send(live, callWith(keyOf(id)))).status).toBe(200);
+        const headers = { "x-latchkey-key-id": id, "x-latchkey-environment": environment };
+        expect(live.upstream.requests.at(-1)?.headers).toMatchObject(headers);
       },
     );
 
-    test("a test key that is registered is refused by its text, like one that is not", async () => {
-      const registered = await refused(callWith(keyOf("development")));
-      expect(traitsOf(registered)).toEqual(traitsOf(await refused(callWith(NOBODYS_TEST))));
-      expect(traitsOf(registered)).toEqual(traitsOf(await refused(callWith(NOBODYS_LIVE))));
+    test.for([NOBODYS_TEST, SHORTENED_TEST])("a test key that nobody registered is invalid: %s", async (key) => {
+      expectRefusal(await refused(callWith(key)), 401, INVALID);
     });
 
-    test("Use bk_test_ prefixed keys for development: a test deployment takes them and refuses live ones", async () => {
-      await withDeployment(deployCopy("billoget", DEVELOPMENT), async (deployment) => {
+    test("Use bk_live_ prefixed keys for production: a deployment for those refuses test keys by their text", async () => {
+      await withDeployment(deployCopy("billoget", onlyFor("live")), async (deployment) => {
+        expect((await send(deployment, callWith(DOCUMENTED))).status).toBe(200);
+        const registered = await send(deployment, callWith(keyOf("development")));
+        expectRefusal(registered, 401, INVALID);
+        for (const key of [NOBODYS_TEST, SHORTENED_TEST, NOBODYS_LIVE]) {
+          expect(traitsOf(await send(deployment, callWith(key)))).toEqual(traitsOf(registered));
+        }
+        const told = () => deployment.program.lines.flatMap(({ reason }) => (reason === undefined ? [] : [reason]));
+        // Lines are written some at a time.
+        await expect
+          .poll(told)
+          .toEqual(["environment_mismatch", "environment_mismatch", "credential_malformed", "key_unknown"]);
+        expect(deployment.upstream.requests).toHaveLength(1);
+      });
+    });
+
+    test("Use bk_test_ prefixed keys for development: a deployment for those refuses live keys", async () => {
+      await withDeployment(deployCopy("billoget", onlyFor("test")), async (deployment) => {
         expect((await send(deployment, callWith(keyOf("development")))).status).toBe(200);
         expect(deployment.upstream.requests[0]?.headers["x-latchkey-environment"]).toBe("test");
         for (const key of [DOCUMENTED, NOBODYS_LIVE, keyOf("revoked")]) {
           expectRefusal(await send(deployment, callWith(key)), 401, INVALID);
         }
         expect(deployment.upstream.requests).toHaveLength(1);
+      });
+    });
+  });
+
+  describe("Regenerate API keys periodically", () => {
+    const operator = `bk_live_${"a".repeat(32)}`;
+    const unmarked = `bk_test_${"b".repeat(32)}`;
+    // As the shipped files, with rotation and two keys more: one that may rotate, and one that does not say what it is.
+    const records = [
+      { id: "operator", hash: sha256Of(operator), scopes: ["*"] },
+      { id: "unmarked", hash: sha256Of(unmarked), scopes: ["READ_BUDGETS"] },
+    ];
+    const rotating = () =>
+      deployCopy(
+        "billoget",
+        {
+          "  WEBHOOKS: {": "  KEYS: { description: Rotate keys }\n  WEBHOOKS: {",
+          "keys: keys.yaml": "management: { path: /v1/keys, scopes: KEYS }\nkeys: { files: [keys.yaml, more.json] }",
+        },
+        { "more.json": JSON.stringify({ keys: records }) },
+      );
+    const rotate = (id: string) => callWith(operator, `/v1/keys/${id}/rotate`, "POST");
+
+    test.for([
+      ["development", "test"],
+      ["docs-example", "live"],
+    ] as const)("the key %s is replaced by a %s key, which works at once", async ([id, environment]) => {
+      await withDeployment(rotating(), async (deployment) => {
+        const answer = await send(deployment, rotate(id));
+        expect(answer.status).toBe(200);
+        const { key }: { readonly key: string } = JSON.parse(answer.body);
+        expect(key).toMatch(new RegExp(`^bk_${environment}_[0-9a-f]{32}$`));
+        expect((await send(deployment, callWith(key))).status).toBe(200);
+        expect(deployment.upstream.requests.at(-1)?.headers["x-latchkey-environment"]).toBe(environment);
+        expectRefusal(await send(deployment, callWith(keyOf(id))), 401, INVALID);
+      });
+    });
+
+    test("a record that does not say of which environment its key is keeps it: 409", async () => {
+      await withDeployment(rotating(), async (deployment) => {
+        expect((await send(deployment, rotate("unmarked"))).status).toBe(409);
+        expect((await send(deployment, callWith(unmarked))).status).toBe(200);
       });
     });
   });
