@@ -87,6 +87,15 @@ describe("Breadbox, with its own files", () => {
       const message = "X-API-Key header is required; keys do not belong in URLs.";
       expect([answer.status, answer.json()]).toEqual(["401 Unauthorized", nested("MISSING_API_KEY", message)]);
     });
+
+    test.for(["api_key=1", "access_token=of-something-else", "X-API-Key=1"])(
+      "a parameter that is called as a key is enough, beside a valid header: ?%s",
+      async (query) => {
+        const answer = await system.ask({ path: `/api/v1/accounts?${query}`, headers: withKey(FULL_ACCESS) });
+        const message = "X-API-Key header is required; keys do not belong in URLs.";
+        expect([answer.status, answer.json()]).toEqual(["401 Unauthorized", nested("MISSING_API_KEY", message)]);
+      },
+    );
   });
 
   describe("All authentication errors use the standard error envelope", () => {
@@ -203,6 +212,18 @@ describe("Breadbox, with its own files", () => {
 });
 
 describe("Breadbox, with files that say otherwise", () => {
+  test.for([
+    ["strip", "/api/v1/accounts?limit=1"],
+    ["ignore", "/api/v1/accounts?limit=1&access_token=2"],
+  ] as const)("credentials.inUrl: %s lets such a request pass, and %s reaches the app", async ([inUrl, target]) => {
+    const rewrite = (text: string) => text.replace("[X-API-Key]\n", `[X-API-Key]\n  inUrl: ${inUrl}\n`);
+    await withCopy("breadbox", { "latchkey.yaml": rewrite }, async (system) => {
+      const path = "/api/v1/accounts?limit=1&access_token=2";
+      const answer = await system.ask({ path, headers: withKey(FULL_ACCESS) });
+      expect([answer.status, answer.reached?.target]).toEqual(["200 OK", target]);
+    });
+  });
+
   test("Any string that does not start with bb_ is immediately rejected: not even one whose digest is registered", async () => {
     const key = `xx${DOCUMENTED.slice(2)}`;
     const record = { id: "no-prefix", hash: sha256Of(key), scopes: "full_access" };

@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROGRAM, sha256Of } from "../e2e/harness.ts";
+import { send as sendRaw } from "./deployment.ts";
 import {
   type Answer,
   addRecords,
@@ -230,6 +231,13 @@ describe("BrotherPOS, with its own files", () => {
     });
   });
 
+  test("401 Unauthorized: two different keys are no valid one", async () => {
+    const headers = { "X-API-Key": [exampleKey("website-sync"), exampleKey("sales-read")] };
+    const answer = await sendRaw(system, { path: "/api/v1/products", headers });
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([401, { code: "credential_ambiguous" }]);
+    expect(answer.values("www-authenticate")).toEqual([expect.stringMatching(/^ApiKey realm="brotherpos"/)]);
+  });
+
   describe("Rate Limit: requests per minute (default: 60, max: 1,000)", () => {
     test.for([
       ["the default", "store-credits-read", "GET /api/v1/store-credits/7", '"60/minute";q=60;w=60'],
@@ -300,6 +308,37 @@ describe("BrotherPOS, with files that say otherwise", () => {
     const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
     expect([status, stdout]).toMatchObject([0, expect.stringContaining("is valid")]);
     await folder.remove();
+  });
+
+  test("a request that is refused for its scope, its route or test mode takes nothing from the limit", async () => {
+    const scarce = { ...record, limits: "2/hour", readOnly: true };
+    await withCopy("brotherpos", { "keys.yaml": addRecords(scarce) }, async (system) => {
+      const ask = (path: string, method = "GET") => system.ask({ method, path, headers: withKey("partner") });
+      expect((await ask("/api/v1/sales")).status).toBe("403 Forbidden");
+      expect((await ask("/api/v1/nowhere")).status).toBe("403 Forbidden");
+      expect((await ask("/api/v1/products", "PATCH")).status).toBe("403 Forbidden");
+      const answer = await ask("/api/v1/products");
+      expect([answer.status, answer.header("x-ratelimit-remaining")]).toEqual(["200 OK", "1"]);
+    });
+  });
+
+  test("behind a load balancer the client's own address counts, for allowlists and for refused keys", async () => {
+    const rewrites = {
+      "latchkey.yaml": (text: string) =>
+        text.replace("10.0.0.0/8", "127.0.0.1/32").replace("limits:\n", "limits:\n  failures: 2/hour\n"),
+      "keys.yaml": addRecords({ ...record, allowIps: ["203.0.113.9"] }),
+    };
+    await withCopy("brotherpos", rewrites, async (system) => {
+      const ask = (id: string, client: string) =>
+        system.ask({ path: "/api/v1/products", headers: { ...withKey(id), "X-Forwarded-For": client } });
+      expect((await ask("partner", "203.0.113.9")).status).toBe("200 OK");
+      expect((await ask("partner", "203.0.113.10")).status).toBe("403 Forbidden");
+      for (const status of ["401 Unauthorized", "401 Unauthorized", "429 Too Many Requests"]) {
+        expect((await ask("nobody", "203.0.113.9")).status).toBe(status);
+      }
+      expect((await ask("partner", "203.0.113.9")).status).toBe("200 OK");
+      expect((await ask("nobody", "203.0.113.10")).status).toBe("401 Unauthorized");
+    });
   });
 
   test("a running instance refuses such a record and keeps the last good policy", async () => {

@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { compare } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { PROGRAM } from "../e2e/harness.ts";
+import { createFolder, PROGRAM, sha256Of } from "../e2e/harness.ts";
 import {
   type Answer,
   type Call,
@@ -258,8 +258,20 @@ describe("config/systems/clients-and-invoices", () => {
       ["taxes", "tax"],
       ["branches", "branch"],
       ["warehouses", "warehouse"],
+      ["wishes", "wish"],
+      ["dishes", "dish"],
       ["statuses", "status"],
       ["status", "status"],
+      ["order-statuses", "order-status"],
+      ["order-status", "order-status"],
+      ["skus", "sku"],
+      ["menus", "menu"],
+      ["caches", "cache"],
+      ["cookies", "cookie"],
+      ["movies", "movie"],
+      ["quizzes", "quiz"],
+      ["series", "series"],
+      ["access", "access"],
       ["people", "person"],
       ["api-keys", "api_key"],
       ["recurring-invoices", "recurring-invoice"],
@@ -274,6 +286,29 @@ describe("config/systems/clients-and-invoices", () => {
           scopes: [`${singular}.${action}`],
         });
       }
+    });
+
+    test.for([
+      ["heroes", "heroe"],
+      ["calories", "calory"],
+      ["children", "children"],
+      ["news", "new"],
+    ])(
+      "a plural that needs a line of its own is refused until it has one, and the answer says what was asked for: %s",
+      async ([plural, asked]) => {
+        const answer = await refused(callWith(keyOf("revokes-only"), `/api/v1/${plural}`));
+        expect(reasonOf(answer)).toEqual({ status: 403, code: "scope_insufficient", scopes: [`${asked}.read`] });
+      },
+    );
+
+    test("a permission in the plural matches nothing", async () => {
+      const key = "c".repeat(64);
+      const keys = JSON.stringify({ keys: [{ id: "plural", hash: sha256Of(key), scopes: ["clients.read"] }] });
+      const copy = deployCopy(SYSTEM, { "keys: keys.yaml": "keys: plural.json" }, { "plural.json": keys });
+      await withDeployment(copy, async (other) => {
+        const answer = await send(other, callWith(key));
+        expect(reasonOf(answer)).toEqual({ status: 403, code: "scope_insufficient", scopes: ["client.read"] });
+      });
     });
 
     test.for(["/api/v1/client%2E*", "/api/v1/*", "/api/v1/client.read"])(
@@ -315,6 +350,18 @@ describe("config/systems/clients-and-invoices", () => {
         "X-Real-IP": "203.0.113.10",
       };
       expect((await refused({ path: CLIENTS, headers })).status).toBe(403);
+    });
+
+    test("behind a load balancer that is trusted, the client's own address counts", async () => {
+      await withDeployment(deployCopy(SYSTEM, { "10.0.0.0/8": "127.0.0.1/32" }), async (other) => {
+        const ask = (client: string) =>
+          send(other, {
+            path: CLIENTS,
+            headers: { ...bearer(keyOf("office-only")), "X-Forwarded-For": client },
+          });
+        expect((await ask("203.0.113.10")).status).toBe(200);
+        expect(reasonOf(await ask("203.0.113.11"))).toEqual({ status: 403, code: "address_denied" });
+      });
     });
 
     test.for(["127.0.0.1", "127.0.0.2", "127.0.0.3"])("Empty allowlist = allow all: %s", async (from) => {
@@ -523,11 +570,85 @@ describe("config/systems/clients-and-invoices", () => {
       expect((await send(deployment, callWith(keyOf("everything")))).status).toBe(200);
     });
 
+    test("a rotated key ends on the day its predecessor would have, and an expired one is not rotated", async () => {
+      const hash = sha256Of("d".repeat(64));
+      const record = { id: "ending", hash, scopes: ["client.read"], expiresAt: "2099-12-31T00:00:00Z" };
+      const copy = deployCopy(
+        SYSTEM,
+        { "keys: keys.yaml": "keys: { files: [keys.yaml, more.json] }" },
+        { "more.json": JSON.stringify({ keys: [record] }) },
+      );
+      await withDeployment(copy, async (own) => {
+        expect((await send(own, operate(keyOf("everything"), "ending", "rotate"))).status).toBe(200);
+        const rows = parseRows(await readFile(join(own.folder ?? "", "more.json"), "utf8"));
+        expect(rows.map(({ id, expiresAt }) => [id, expiresAt])).toEqual([
+          ["ending", record.expiresAt],
+          ["ending-2", record.expiresAt],
+        ]);
+        const expired = await send(own, operate(keyOf("everything"), "expired", "rotate"));
+        expect(reasonOf(expired)).toEqual({ status: 409, code: "key_conflict" });
+      });
+    });
+
     test("api_key.* covers both operations", async () => {
       await withDeployment(deployCopy(SYSTEM), async (own) => {
         expect((await send(own, operate(keyOf("key-admin"), "all-clients", "rotate"))).status).toBe(200);
         expect((await send(own, operate(keyOf("key-admin"), "all-invoices", "revoke"))).status).toBe(200);
       });
+    });
+  });
+
+  describe("Invalid keys are limited for each address", () => {
+    test("and when that is spent, no key whose slow hash is still to be computed passes from there", async () => {
+      const fast = "e".repeat(64);
+      const record = { id: "fast", hash: sha256Of(fast), scopes: ["client.read"] };
+      const copy = deployCopy(
+        SYSTEM,
+        { "keys: keys.yaml": "limits: { failures: 2/hour }\nkeys: { files: [keys.yaml, more.json] }" },
+        { "more.json": JSON.stringify({ keys: [record] }) },
+      );
+      await withDeployment(copy, async (other) => {
+        expect((await send(other, callWith(keyOf("all-clients")))).status).toBe(200);
+        for (const key of ["no key", keyOf("unregistered")]) {
+          expect((await send(other, callWith(key))).status).toBe(401);
+        }
+        const exceeded = { status: 429, code: "failures_exceeded" };
+        expect(reasonOf(await send(other, callWith(keyOf("client-read"))))).toEqual(exceeded);
+        const revoke = callWith(keyOf("everything"), "/api/v1/api-keys/client-read/revoke", "POST");
+        expect(reasonOf(await send(other, revoke))).toEqual(exceeded);
+        // Verified a moment ago, found by its digest, from another address.
+        expect((await send(other, callWith(keyOf("all-clients")))).status).toBe(200);
+        expect((await send(other, callWith(fast))).status).toBe(200);
+        expect((await send(other, { ...callWith(keyOf("client-read")), from: "127.0.0.2" })).status).toBe(200);
+      });
+    });
+  });
+
+  describe("Rows of the app's own table", () => {
+    const row = { id: "17", prefix: "4f91c672", hash: fixture.keys["all-clients"].hash, scopes: ["client.*"] };
+    const check = async (more: Readonly<Record<string, unknown>>): Promise<number> => {
+      const folder = await createFolder();
+      await folder.write("latchkey.yaml", await readFile(systemFile(SYSTEM, "latchkey.yaml"), "utf8"));
+      await folder.write("keys.yaml", JSON.stringify({ keys: [{ ...row, ...more }] }));
+      const args = [PROGRAM, "check", "--strict", "--config", join(folder.path, "latchkey.yaml")];
+      const { status } = spawnSync(process.execPath, args);
+      await folder.remove();
+      return status ?? -1;
+    };
+
+    test("a bcrypt hash, a prefix and an array of addresses are taken as they are", async () => {
+      expect(await check({ allowIps: ["203.0.113.10"], expiresAt: "2099-01-01T00:00:00Z" })).toBe(0);
+    });
+
+    test.for([
+      ["a number as the id", { id: 17 }],
+      ["NULL for an allowlist", { allowIps: null }],
+      ["an array within a text", { allowIps: '["203.0.113.10"]' }],
+      ["a time as SQL writes it", { expiresAt: "2099-01-01 00:00:00" }],
+      ["an argon2id hash", { hash: "$argon2id$v=19$m=65536,t=4,p=1$c29tZXNhbHRzb21l$bm90IGEgcmVhbCBvbmU" }],
+      ["another column", { created_at: "2099-01-01T00:00:00Z" }],
+    ] as const)("%s is not", async ([, more]) => {
+      expect(await check(more)).toBe(1);
     });
   });
 

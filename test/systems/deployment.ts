@@ -73,7 +73,8 @@ export async function withDeployment(
 export interface Call {
   readonly method?: string;
   readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** A list is as many header lines. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string;
   /** The loopback address the connection comes from. */
   readonly from?: string;

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { sha256Of } from "../e2e/harness.ts";
+import { send as sendRaw } from "./deployment.ts";
 import { type Answer, addRecords, type Documented, shippedFile, startDocumented, withCopy } from "./documented.ts";
 
 /** The examples of keys.yaml: what stands before the dots in the documentation, and the record's id. */
@@ -202,7 +204,17 @@ describe("ibakepro, with its own files", () => {
     });
   });
 
-  describe("revoke old ones", () => {
+  describe("Rotate keys regularly - Generate new keys periodically and revoke old ones", () => {
+    test("every record says what its key says of itself, so that a rotation makes another of the same region", async () => {
+      const text = await readFile(shippedFile("ibakepro", "keys.yaml"), "utf8");
+      const { keys }: { readonly keys: readonly Readonly<Record<"id" | "hash" | "prefix", string>>[] } = parse(text);
+      expect(keys.map(({ prefix }) => prefix)).toEqual(keys.map(() => "ibp_live_us_"));
+      for (const { id, hash, prefix } of keys) {
+        expect(hash).toBe(sha256Of(exampleKey(id)));
+        expect(exampleKey(id).startsWith(prefix)).toBe(true);
+      }
+    });
+
     test("a revoked key is refused", async () => {
       const answer = await send("GET /api/v1/orders", bearer(exampleKey("pos-integration-2024")));
       expect([answer.status, answer.json()]).toMatchObject(["401 Unauthorized", { code: "key_revoked" }]);
@@ -249,6 +261,12 @@ describe("ibakepro, with its own files", () => {
     });
   });
 
+  test("two different keys in one request are refused with 400, not chosen between", async () => {
+    const headers = { Authorization: ["pos-integration", "orders-read"].map((id) => `Bearer ${exampleKey(id)}`) };
+    const answer = await sendRaw(system, { path: "/api/v1/orders", headers });
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([400, { code: "credential_ambiguous" }]);
+  });
+
   test("Never expose your API keys in logs: none of the above has left a key in one", () => {
     expect(system.written()).toContain("call-1");
     expect(system.written()).not.toMatch(/ibp_live_.._abc123/);
@@ -262,6 +280,37 @@ describe("ibakepro, with its own files", () => {
 });
 
 describe("ibakepro, with files that say otherwise", () => {
+  test("behind a load balancer refused keys are counted for the client, and a valid key from there still passes", async () => {
+    const rewrites = {
+      "latchkey.yaml": (text: string) =>
+        text.replace("10.0.0.0/8", "127.0.0.1/32").replace("limits:\n", "limits:\n  failures: 2/hour\n"),
+    };
+    await withCopy("ibakepro", rewrites, async (system) => {
+      const ask = (key: string, client: string) =>
+        system.ask({ path: "/api/v1/orders", headers: { ...bearer(key), "X-Forwarded-For": client } });
+      const guess = exampleKey("nobody");
+      for (const key of [guess, "ibp_live_us_abc123..."]) {
+        expect((await ask(key, "203.0.113.9")).status).toBe("401 Unauthorized");
+      }
+      const refused = await ask(guess, "203.0.113.9");
+      expect([refused.status, refused.json()]).toMatchObject(["429 Too Many Requests", { code: "failures_exceeded" }]);
+      expect((await ask(exampleKey("pos-integration"), "203.0.113.9")).status).toBe("200 OK");
+      expect((await ask(guess, "203.0.113.10")).status).toBe("401 Unauthorized");
+    });
+  });
+
+  test("a request that is refused for its scope or its route takes nothing from the limits", async () => {
+    const key = exampleKey("scarce");
+    const record = { id: "scarce", hash: sha256Of(key), scopes: ["orders:read"], limits: "2/hour" };
+    await withCopy("ibakepro", { "keys.yaml": addRecords(record) }, async (system) => {
+      for (const path of ["/api/v1/customers", "/api/v1/nowhere"]) {
+        expect((await system.ask({ path, headers: bearer(key) })).status).toBe("403 Forbidden");
+      }
+      const answer = await system.ask({ path: "/api/v1/orders", headers: bearer(key) });
+      expect([answer.status, answer.header("x-ratelimit-remaining")]).toEqual(["200 OK", "1"]);
+    });
+  });
+
   test("the hour window refuses too, and takes nothing from the minute's when it does", async () => {
     const key = exampleKey("hourly");
     const record = { id: "hourly", hash: sha256Of(key), scopes: ["orders:read"], limits: ["100/minute", "3/hour"] };
