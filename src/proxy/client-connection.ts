@@ -348,6 +348,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     this.#unread.clear();
     this.#bodyBytes = 0;
     const nowMs = this.#host.elapsed();
+    this.#requestDeadlineMs = Number.POSITIVE_INFINITY;
     this.#deadlineMs = nowMs + CLOSING_MS;
     this.#leavingUntilMs = nowMs + LEAVING_MS;
     this.socket.end();

@@ -26,7 +26,7 @@ export interface ExchangeConnection {
 // Up to here bytes are gathered as text and leave in one write with their head; more are written as they are.
 const MAX_GATHERED_BYTES = 16 * 1024;
 
-/** One request on a client connection, and its answer. Useless, and harmless, once that is over. */
+/** One request on a client connection, and its answer. Once that is over it does nothing but `abort`. */
 export class HttpExchange implements ClientExchange {
   readonly head: RequestHead;
   readonly peer: Peer;

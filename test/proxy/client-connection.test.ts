@@ -158,4 +158,18 @@ describe("ClientConnection", () => {
     host.pass(60_000);
     expect(connection?.socket.destroyed).toBe(true);
   });
+
+  test("leaves a client whose request came too late its time to read so", async () => {
+    host = await startClientHost(() => expect.unreachable(), { requestTimeoutMs: 1_000 });
+    const client = await host.open();
+    client.send("GET /x HT");
+    const [connection] = host.connections;
+    while (connection?.isIdle === true) await new Promise(setImmediate);
+    host.pass(1_000);
+    await client.until((text) => text.includes("request_timeout"));
+    host.pass(250);
+    expect(connection?.socket.destroyed).toBe(false);
+    host.pass(2_000);
+    expect(connection?.socket.destroyed).toBe(true);
+  });
 });

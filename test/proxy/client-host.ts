@@ -39,13 +39,16 @@ const SETTINGS: ListenSettings = {
   maxBodyBytes: undefined,
 };
 
-export async function startClientHost(request: (exchange: ClientExchange) => void): Promise<ClientHost> {
+export async function startClientHost(
+  request: (exchange: ClientExchange) => void,
+  settings: Partial<ListenSettings> = {},
+): Promise<ClientHost> {
   const address = parseAddress("127.0.0.1");
   if (address === undefined) throw new Error("no address");
   const connections = new Set<ClientConnection>();
   let nowMs = 0;
   const host: ConnectionHost = {
-    settings: () => SETTINGS,
+    settings: () => ({ ...SETTINGS, ...settings }),
     elapsed: () => nowMs,
     write: createBurst(setImmediate),
     httpDate: () => "now",
