@@ -1,60 +1,48 @@
-import { pino } from "pino";
+import { write, writeSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
 import { systemClock } from "../app/clock.ts";
 import { type ServeOptions, type ServingProcess, serve } from "../app/serve.ts";
 import { formatDiagnostics } from "../config/diagnostics.ts";
-import { createLineBatches, type LineBytes } from "../telemetry/line-batches.ts";
+import { createLineBatches } from "../telemetry/line-batches.ts";
 import { createLog } from "../telemetry/log.ts";
+import { createLogOutput, type LogFile } from "../telemetry/log-output.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import type { Terminal } from "./terminal.ts";
 
-declare module "sonic-boom" {
-  interface SonicBoom {
-    /** What its types leave out: with `contentMode: "buffer"` it takes bytes. */
-    write(bytes: Buffer): boolean;
-  }
-}
-
 const STDOUT = 1;
-// The next write begins at a later turn of the event loop than the one before has ended in, and with a thousand requests
-// under way a turn takes ten milliseconds: as many batches as come meanwhile are to leave in one.
-const WRITE_MAX_BYTES = 256 * 1024;
-// Where nobody reads the log, lines are lost rather than memory.
-const LOG_MAX_BYTES = 64 * 1024 * 1024;
+
+/** Standard output, written by another thread. */
+const LOG_FILE: LogFile = {
+  write: (bytes, done) => write(STDOUT, bytes, done),
+  writeSync: (bytes) => writeSync(STDOUT, bytes),
+  pause: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+};
 
 /** Starts serving with this process's clock, log and metrics; says on standard error why it cannot. */
 export async function startProcess(
   terminal: Terminal,
   options: Pick<ServeOptions, "configFile" | "overrides" | "lastGood">,
 ): Promise<ServingProcess | undefined> {
-  // Written by another thread in batches; what is left is written when the process ends.
-  const destination = pino.destination({
-    dest: STDOUT,
-    sync: false,
-    contentMode: "buffer",
-    maxWrite: WRITE_MAX_BYTES,
-    maxLength: LOG_MAX_BYTES,
-  });
-  const write = ({ buffer, byteOffset, byteLength }: LineBytes): void =>
-    void destination.write(Buffer.from(buffer, byteOffset, byteLength));
-  const batches = createLineBatches(write, systemClock.after);
+  const metrics = createMetrics(pkg.version);
+  const output = createLogOutput(LOG_FILE, metrics.logLinesDropped, systemClock.after);
+  const batches = createLineBatches(output.write, systemClock.after);
   const served = await serve({
     ...options,
     env: terminal.env,
     clock: systemClock,
     writeLines: (lines) => {
       batches.flush();
-      write(lines);
+      output.write(lines);
     },
     version: pkg.version,
     createLog: ({ settings }) => createLog(settings.log.level, batches, systemClock.now),
-    metrics: createMetrics(pkg.version),
+    metrics,
   });
   switch (served.kind) {
     case "serving":
       terminal.onExit(() => {
         batches.flush();
-        destination.flushSync();
+        output.end();
       });
       for (const warning of served.process.warnings) served.process.log.warn({ warning }, "config warning");
       return served.process;

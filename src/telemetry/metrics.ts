@@ -15,6 +15,7 @@ export interface Metrics extends Observer {
   readonly watchUpgrades: (read: () => number) => void;
   readonly watchWorkers: (read: () => number) => void;
   readonly workerRestarted: () => void;
+  readonly logLinesDropped: (lines: number) => void;
 }
 
 const OF_THE_PROCESS: ReadonlySet<string> = new Set(["latchkey_build_info", "nodejs_version_info"]);
@@ -55,6 +56,11 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
   const restarts = new Counter({
     name: "latchkey_worker_restarts_total",
     help: "Threads that answered requests, ended by themselves and were replaced",
+    registers,
+  });
+  const droppedLines = new Counter({
+    name: "latchkey_log_lines_dropped_total",
+    help: "Lines of the log that could not be written",
     registers,
   });
   new Gauge({ name: "latchkey_build_info", help: "The version that runs", labelNames: ["version"], registers }).set(
@@ -116,6 +122,7 @@ export function createMetrics(version: string, scope: "process" | "thread" = "pr
     shadowActive: (active) => shadowActive.set(active ? 1 : 0),
     callRefused: (cause) => refusedCalls.inc({ cause }),
     workerRestarted: () => restarts.inc(),
+    logLinesDropped: (lines) => droppedLines.inc(lines),
     watchWorkers: (read) => {
       new Gauge({
         name: "latchkey_workers",
