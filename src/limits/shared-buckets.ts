@@ -1,5 +1,6 @@
 import { hash, randomBytes } from "node:crypto";
 import { type Buckets, type Demand, type Limit, type Taken, toRetrySeconds } from "../policy/bucket.ts";
+import { createRecent } from "../policy/recent.ts";
 import { swapWord } from "./cells.ts";
 import {
   LOCK_WORDS,
@@ -8,6 +9,7 @@ import {
   type Shelves,
   SPENT_NUMBERS,
   takeShared,
+  toName,
   type Wanted,
   waitShared,
 } from "./shared-take.ts";
@@ -115,15 +117,14 @@ interface Owner {
 }
 
 // Working out a place costs a digest, about half a microsecond; an owner that is remembered takes some 300 bytes.
-const MAX_REMEMBERED = 10_000;
+const REMEMBERED = 5_000;
 
-/** Remembers the owners seen of late. Where there are very many, nothing is worth remembering. */
+/** Remembers the owners seen of late. */
 function createOwnerIndex({ shelves }: BucketShape, secret: string): (name: string) => Owner {
-  const owners = new Map<string, Owner>();
+  const owners = createRecent<string, Owner>(REMEMBERED);
   return (name) => {
     let owner = owners.get(name);
     if (owner === undefined) {
-      if (owners.size >= MAX_REMEMBERED) owners.clear();
       const shelf = digestOf(secret, name).readUInt32LE() % shelves;
       owner = { name, shelf, ids: [], places: [], limits: [], wanted: [] };
       owners.set(name, owner);
@@ -137,10 +138,7 @@ function placeOf({ name, ids, places }: Owner, limitId: string, { slotsPerShelf 
   if (known !== undefined) return known;
   // An owner is a key id or an address, and neither holds a line feed.
   const digest = digestOf(secret, `${name}\n${limitId}`);
-  const words = Int32Array.from({ length: NAME_WORDS }, (_, word) => digest.readInt32LE(4 + 4 * word));
-  // No bucket has the name of an empty slot.
-  if (words[0] === 0) words[0] = 1;
-  const place = { home: digest.readUInt32LE() % slotsPerShelf, name: words };
+  const place = { home: digest.readUInt32LE() % slotsPerShelf, name: toName(digest.subarray(4)) };
   ids.push(limitId);
   places.push(place);
   return place;

@@ -52,6 +52,13 @@ const NOWHERE = -1;
 // A thread that holds a lock and was put aside by the system is back after some turns of others.
 const PAUSE_MS = 0.05;
 
+/** The name of a bucket, out of a digest. No bucket has that of an empty slot. */
+export function toName(digest: Buffer): Int32Array {
+  const name = Int32Array.from({ length: NAME_WORDS }, (_, word) => digest.readInt32LE(4 * word));
+  if (name[0] === 0) name[0] = 1;
+  return name;
+}
+
 /** Takes `cost` from each bucket, or nothing at all. */
 export function takeShared(
   shelves: Shelves,
@@ -126,45 +133,63 @@ function unlock(shelves: Shelves, shelf: number): void {
   publishWord(shelves.locks, shelf * LOCK_WORDS, FREE);
 }
 
-/** The slots of all the buckets, no slot twice; undefined where one of them has no room. */
+/**
+ * The slots of all the buckets, no slot twice; undefined where one of them has no room. Those that hold their bucket come
+ * first: it may be full again, and would be given to another limit of the same request.
+ */
 function findAll(
   shelves: Shelves,
   shelf: number,
   wanted: readonly Wanted[],
   nowMs: number,
 ): readonly Found[] | undefined {
+  const slots: number[] = [];
+  for (const { place } of wanted) slots.push(findNamed(shelves, shelf, place));
   const found: Found[] = [];
-  const given: number[] = [];
   for (const { limit, place } of wanted) {
-    const slot = findSlot(shelves, shelf, place, given, nowMs);
+    let slot = slots[found.length] ?? NOWHERE;
+    const named = slot !== NOWHERE;
+    if (!named) slot = findFree(shelves, shelf, place, slots, nowMs);
     if (slot === NOWHERE) return undefined;
-    const named = isNamed(shelves, slot, place);
-    if (!named) given.push(slot);
+    slots[found.length] = slot;
     found.push({ limit, place, slot, named });
   }
   return found;
 }
 
 /**
- * The slot of the bucket or, where it has none, the first that is empty or holds a bucket that is full again: a full
- * bucket is as good as none. A live one is never given away. A slot that was used once is never empty again, so a
- * bucket stands before the first empty slot of its reach or nowhere.
+ * The slot that holds the bucket. A slot that was used once is never empty again, so a bucket stands before the first
+ * empty slot of its reach or nowhere.
  */
-function findSlot(shelves: Shelves, shelf: number, place: Place, given: readonly number[], nowMs: number): number {
-  const { names, spent, slotsPerShelf, reach } = shelves;
-  const first = shelf * slotsPerShelf;
-  let free = NOWHERE;
-  for (let step = 0; step < reach; step += 1) {
-    const slot = first + ((place.home + step) % slotsPerShelf);
-    const word = readWord(names, slot * NAME_WORDS);
+function findNamed(shelves: Shelves, shelf: number, place: Place): number {
+  for (let step = 0; step < shelves.reach; step += 1) {
+    const slot = slotAt(shelves, shelf, place, step);
+    const word = readWord(shelves.names, slot * NAME_WORDS);
     if (word === place.name[0] && isNamed(shelves, slot, place)) return slot;
-    if (free === NOWHERE && !given.includes(slot)) {
-      const at = slot * SPENT_NUMBERS;
-      if (word === 0 || readNumber(spent, at) <= nowMs - readNumber(spent, at + AT)) free = slot;
-    }
-    if (word === 0 && free !== NOWHERE) return free;
+    if (word === 0) return NOWHERE;
   }
-  return free;
+  return NOWHERE;
+}
+
+/**
+ * The first slot that is empty or holds a bucket that is full again, and is not one of `given`: a full bucket is as good
+ * as none. A live one is never given away.
+ */
+function findFree(shelves: Shelves, shelf: number, place: Place, given: readonly number[], nowMs: number): number {
+  const { names, spent, reach } = shelves;
+  for (let step = 0; step < reach; step += 1) {
+    const slot = slotAt(shelves, shelf, place, step);
+    if (given.includes(slot)) continue;
+    if (readWord(names, slot * NAME_WORDS) === 0) return slot;
+    const at = slot * SPENT_NUMBERS;
+    if (readNumber(spent, at) <= nowMs - readNumber(spent, at + AT)) return slot;
+  }
+  return NOWHERE;
+}
+
+/** Of the slots that a bucket may stand in, the one so many steps on. */
+function slotAt({ slotsPerShelf }: Shelves, shelf: number, { home }: Place, step: number): number {
+  return shelf * slotsPerShelf + ((home + step) % slotsPerShelf);
 }
 
 function isNamed({ names }: Shelves, slot: number, { name }: Place): boolean {

@@ -120,6 +120,15 @@ describe("takeShared(), in every interleaving of its steps", { timeout: 60_000 }
     });
   });
 
+  test("takeShared() gives no bucket of a request the slot of another, though that is full again", () => {
+    const idle = (shelf: Shelf) => shelf.set(0, 1, WIDE, 1, NOW - 10);
+    const threads = [[both(WIDE, NARROW)], [both(NARROW, WIDE)]];
+    explore({ ...PATIENT, threads, prepare: idle }, (ending) => {
+      expect([...kindsOf(ending)].sort(), ending.schedule.join(" ")).toEqual(["denied", "taken"]);
+      expectSpent(ending, [WIDE, NARROW], 1);
+    });
+  });
+
   test("takeShared() never admits more than the limit when a thread dies at any of its steps", (context) => {
     const threads = [[both(WIDE, NARROW)], [both(WIDE), both(WIDE), both(WIDE)]];
     let deaths = 0;
@@ -138,16 +147,18 @@ describe("takeShared(), in every interleaving of its steps", { timeout: 60_000 }
   });
 
   test("takeShared() gives nothing away when a thread dies while it takes up a changed limit", () => {
-    const [before, after] = [createLimit(4, 64_000), createLimit(2, 64_000)];
-    for (const [old, next] of [
-      [before, after],
-      [after, before],
+    const [narrow, wide] = [createLimit(2, 64_000), createLimit(4, 64_000)];
+    const widest = createLimit(400, 64_000);
+    for (const [old, next, requests] of [
+      [wide, narrow, 1],
+      [narrow, wide, 1],
+      // What two requests are of the one is nearly nothing of the other.
+      [widest, narrow, 2],
     ] as const) {
       const threads = [[both(next)], Array.from({ length: next.capacity }, () => both(next))];
-      const spent = (shelf: Shelf) => shelf.set(0, 1, old, old.intervalMs, NOW);
+      const spent = (shelf: Shelf) => shelf.set(0, 1, old, requests * old.intervalMs, NOW);
       explore({ ...PATIENT, threads, mortal: 0, prepare: spent }, (ending) => {
-        // One request was spent beforehand.
-        expect(countTaken(ending), ending.schedule.join(" ")).toBeLessThanOrEqual(next.capacity - 1);
+        expect(countTaken(ending), ending.schedule.join(" ")).toBeLessThanOrEqual(next.capacity - requests);
       });
     }
   });

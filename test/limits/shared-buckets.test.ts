@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { allocateBuckets, type BucketShape, freeLocks, openSharedBuckets } from "../../src/limits/shared-buckets.ts";
-import { LOCK_WORDS } from "../../src/limits/shared-take.ts";
+import { LOCK_WORDS, toName } from "../../src/limits/shared-take.ts";
 import type { Buckets, Limit } from "../../src/policy/bucket.ts";
 import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import type { Taking, TakingResult } from "./taker.ts";
@@ -46,16 +46,20 @@ const request = fc.record({
   owner: fc.constantFrom("a", "b", "c", "203.0.113.7"),
   gapMs: fc.constantFrom(0, 0, 0, 1, 700, 61_000),
   cost: fc.integer({ min: 1, max: 4 }),
-  which: fc.constantFrom<readonly number[]>([0], [1], [0, 1], [1, 2], [2]),
+  which: fc.constantFrom<readonly number[]>([0], [1], [0, 1], [1, 2], [2], [0, 1, 2]),
   asks: fc.boolean(),
 });
 
 describe("openSharedBuckets()", () => {
-  test("openSharedBuckets() answers a single thread as its own table would", () => {
+  test.each([
+    ["with room for many", undefined],
+    // Of four owners with three limits each.
+    ["with no room for more", { shelves: 1, slotsPerShelf: 12, reach: 12 }],
+  ])("openSharedBuckets() answers a single thread as its own table would, %s", (_, shape) => {
     const scenes = fc.tuple(fc.tuple(limit, limit, limit), fc.array(request, { minLength: 1, maxLength: 60 }));
     fc.assert(
       fc.property(scenes, ([all, requests]) => {
-        const [shared, own] = [open(), createBucketTable()];
+        const [shared, own] = [open(shape), createBucketTable()];
         let nowMs = NOW;
         for (const { owner, gapMs, cost, which, asks } of requests) {
           nowMs += gapMs;
@@ -121,6 +125,27 @@ describe("openSharedBuckets()", () => {
     expect(full).toBe(0);
   });
 
+  test("retryAfter() of a wait that was told holds when the clock was set back", () => {
+    let latestMs = NOW;
+    const shared = openSharedBuckets(allocateBuckets(), 1, () => latestMs);
+    const limit = createLimit(2, 60_000);
+    expect(shared.take({ owner: "a", limits: [limit], cost: 2 }, NOW).kind).toBe("taken");
+    latestMs = NOW - 3_600_000;
+    expect(shared.retryAfter("a", limit, 1, latestMs)).toBe(30);
+    latestMs += 30_000;
+    expect(shared.retryAfter("a", limit, 1, latestMs)).toBeUndefined();
+  });
+
+  test("retryAfter() of what another thread holds asks again in a second, and takes its lock from nobody", () => {
+    const shape = { shelves: 1, slotsPerShelf: 16, reach: 16 };
+    const memory = allocateBuckets(shape);
+    const shared = openSharedBuckets(memory, 1, () => NOW);
+    const locks = new Int32Array(memory.buffer, 0, LOCK_WORDS);
+    locks[0] = 7;
+    expect(shared.retryAfter("a", createLimit(2, 60_000), 1, NOW)).toBe(1);
+    expect(locks[0]).toBe(7);
+  });
+
   test("freeLocks() frees what a thread left locked when it ended, which is refused until then", () => {
     const shape = { shelves: 4, slotsPerShelf: 16, reach: 16 };
     const memory = allocateBuckets(shape);
@@ -150,6 +175,11 @@ async function runThreads(threads: number, taking: Omit<Taking, "thread" | "thre
   const total = (owner: string) => results.reduce((sum, { taken }) => sum + (taken[owner] ?? 0), 0);
   return { total, full: results.reduce((sum, { full }) => sum + full, 0) };
 }
+
+test("toName() makes of no digest the name of an empty slot", () => {
+  expect([...toName(Buffer.alloc(16))]).toEqual([1, 0, 0, 0]);
+  expect([...toName(Buffer.from("0200000003000000040000000500000006", "hex"))]).toEqual([2, 3, 4, 5]);
+});
 
 describe("openSharedBuckets() in several real threads", () => {
   test("openSharedBuckets() admits exactly the limit when four threads ask for more of it", {
