@@ -111,7 +111,9 @@ function createThread(workerUrl: URL): Thread {
   let worker: Worker | undefined;
   let lastId = 0;
 
-  const fail = (error: Error): void => {
+  // A thread says that it ended when another may long have taken its place.
+  const fail = (ended: Worker, error: Error): void => {
+    if (worker !== ended) return;
     worker = undefined;
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
@@ -123,8 +125,8 @@ function createThread(workerUrl: URL): Thread {
       waiting.get(answer.id)?.resolve(answer);
       waiting.delete(answer.id);
     });
-    started.on("error", (error) => fail(error instanceof Error ? error : new Error(String(error))));
-    started.on("exit", () => fail(new Error("the bcrypt thread ended")));
+    started.on("error", (error) => fail(started, error instanceof Error ? error : new Error(String(error))));
+    started.on("exit", () => fail(started, new Error("the bcrypt thread ended")));
     return started;
   };
   return {
