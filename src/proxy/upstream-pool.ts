@@ -51,6 +51,7 @@ export function createUpstreamPool(
   const settle = (): void => {
     if (closing === undefined || all.size > 0 || queue.length > 0) return;
     timer?.cancel();
+    timer = undefined;
     for (const resolve of closing.splice(0)) resolve();
   };
   const end = (close: () => void): Promise<void> =>

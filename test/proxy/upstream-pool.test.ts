@@ -149,6 +149,19 @@ describe("createUpstreamPool()", () => {
     await closed;
   });
 
+  test("holds who tries again while it closes to the same times", async () => {
+    pool = create({ connections: 4, queue: 4 }, { ...TIMES, responseMs: 60 });
+    const [first, second] = [createApplicant(), createApplicant()];
+    pool.acquire(first.applicant, false);
+    const socket = await untilAsked(1);
+    const closed = pool.close();
+    socket.destroy();
+    expect(await first.outcome).toBe("broken");
+    await closed;
+    expect(pool.acquire(second.applicant, true)).toBe(true);
+    expect(await second.outcome).toBe("response-timeout");
+  });
+
   test("uses no connection again after a 204 that announces a body", async () => {
     pool = create({ connections: 1, queue: 1 });
     const [first, second] = [createApplicant(), createApplicant()];
