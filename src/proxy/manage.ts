@@ -2,6 +2,7 @@ import type { KeyOperation } from "../config/settings.ts";
 import type { Allowed, DenialReason } from "../policy/decision.ts";
 import type { Key } from "../policy/key.ts";
 import type { ClientExchange } from "./client-exchange.ts";
+import { answerUnread } from "./respond.ts";
 import { type ResponseAdditions, toAddedLines } from "./response-headers.ts";
 
 /** Changes keys where they are kept. Resolves when the change is in force. */
@@ -48,9 +49,9 @@ export function respondDone(
   exchange: ClientExchange,
 ): void {
   const text = JSON.stringify(body);
-  const lines = [
+  const headers = [
     ...["Content-Type", "application/json; charset=utf-8", "Content-Length", String(Buffer.byteLength(text))],
     ...["Cache-Control", "no-store", ...toAddedLines(added)],
   ];
-  exchange.answer(200, "OK", lines, text);
+  answerUnread({ status: 200, headers, body: text }, exchange);
 }

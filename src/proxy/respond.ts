@@ -20,9 +20,22 @@ export function renderDenial(
   return { ...answer, headers: [...answer.headers, ...toAddedLines({ ...limits, requestId })] };
 }
 
-/** Answers a refused request. A body that was announced but not asked for ends the connection. */
-export function respond({ status, headers, body }: DenialResponse, exchange: ClientExchange, close: boolean): void {
-  if (close || exchange.head.expectsContinue) exchange.endConnection();
+/** Answers a refused request. */
+export function respond(response: DenialResponse, exchange: ClientExchange, close: boolean): void {
+  if (close) exchange.endConnection();
+  answerUnread(response, exchange);
+}
+
+/** An answer of our own. */
+interface OwnAnswer {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: string;
+}
+
+/** Answers a request whose body nobody wants. One that was announced but not asked for ends the connection. */
+export function answerUnread({ status, headers, body }: OwnAnswer, exchange: ClientExchange): void {
+  if (exchange.head.expectsContinue) exchange.endConnection();
   exchange.answer(status, STATUS_CODES[status] ?? "", headers, body);
 }
 

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   createFolder,
+  exchangeBytes,
   type Folder,
   type Program,
+  parseResponse,
   sha256Of,
   startProgram,
   startUpstream,
@@ -100,6 +102,13 @@ describe("the built program, key operations over HTTP", () => {
     expect((await call(SHOP, "/x", "GET"))[0]).toBe(200);
     expect(await call(ADMIN, "/api/keys/shop/revoke")).toEqual([200, { id: "shop", status: "revoked" }]);
     expect((await call(SHOP, "/x", "GET"))[1]).toMatchObject({ code: "key_revoked" });
+  });
+
+  test("an operation whose body was announced and not asked for ends the connection", async () => {
+    const head = `Host: a\r\nX-API-Key: ${ADMIN}\r\n`;
+    const operation = `POST /api/keys/shop/suspend HTTP/1.1\r\n${head}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n`;
+    const answer = parseResponse(await exchangeBytes(program.port, operation));
+    expect([answer.status, answer.values("connection")]).toEqual([200, ["close"]]);
   });
 
   test("a caller without the scope, or with less than the key it would get, is refused: scope_insufficient", async () => {
