@@ -29,7 +29,7 @@ export interface Listener {
   readonly retune: (settings: ListenSettings) => void;
   /** New handshakes get the new certificate; connections that exist keep theirs. */
   readonly renewTls: (material: TlsMaterial) => void;
-  /** Takes no new connection, and closes those with nothing in flight. */
+  /** Takes no new connection, and closes those with nothing in flight; called again, those that have come to that. */
   readonly stop: () => void;
   readonly openConnections: () => Promise<number>;
   readonly destroy: () => void;
@@ -93,7 +93,7 @@ export async function openListener(
       if (server instanceof TlsServer) server.setSecureContext(material);
     },
     stop: () => {
-      server.close(() => sweep.cancel());
+      if (server.listening) server.close(() => sweep.cancel());
       for (const connection of connections.list()) if (connection.isIdle) connection.socket.destroy();
     },
     openConnections: () => new Promise((resolve) => server.getConnections((_, count) => resolve(count ?? 0))),

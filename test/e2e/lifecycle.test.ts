@@ -19,6 +19,9 @@ import {
 const ONE = "lk_11111111111111111111111111111111";
 const TWO = "lk_22222222222222222222222222222222";
 
+// As many looks at the connections of a drain as Node takes for a leak of listeners, and some.
+const SLOW_MS = 1_000;
+
 const CONFIG = (upstreamUrl: string, more = "") => `
 upstream: ${upstreamUrl}
 routes:
@@ -43,7 +46,7 @@ describe("the built program, over its life", () => {
 
   beforeAll(async () => {
     upstream = await startUpstream((request, response) => {
-      if (request.url === "/slow") setTimeout(() => response.end("slow but whole"), 500);
+      if (request.url === "/slow") setTimeout(() => response.end("slow but whole"), SLOW_MS);
       else response.end(JSON.stringify(request.headers));
     });
     folder = await createFolder();
@@ -158,6 +161,7 @@ describe("the built program, over its life", () => {
         expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
         expect(await (await slow).text()).toBe("slow but whole");
         expect(await stopped).toBe(0);
+        expect(program.stderr()).toBe("");
       },
       "drain: { delay: 200ms, timeout: 5s }",
     );
