@@ -34,11 +34,6 @@ export function formatDiagnostics(diagnostics: readonly Diagnostic[], options: F
   return shown.join("\n");
 }
 
-/** Findings for programs: a JSON array with one object per finding. */
-export function formatDiagnosticsAsJson(diagnostics: readonly Diagnostic[]): string {
-  return JSON.stringify(diagnostics, undefined, 2);
-}
-
 function formatDiagnostic(diagnostic: Diagnostic, options: FormatOptions): string {
   const { severity, file, line, column, path, message, fix } = diagnostic;
   const name = escapeUnshown(file);

@@ -17,8 +17,6 @@ export interface EditRefusal {
   readonly line: number;
 }
 
-export type ListedKeyIds = { readonly kind: "listed"; readonly ids: readonly string[] } | EditRefusal;
-
 /**
  * Adds a record at the end of the `keys` list of a keys file or a main file. Every byte that was
  * there stays, and the result was parsed again and holds exactly the old records and the new one.
@@ -52,13 +50,6 @@ export function readKeyFields(text: string, fileKind: KeysFileKind, id: string):
   const records = file.plain["keys"];
   const found = Array.isArray(records) ? records.find((record) => toObject(record)["id"] === id) : undefined;
   return found === undefined ? undefined : (toObject(found) as KeyFields);
-}
-
-/** The ids of the records in a file, in the order written; records without a text id are left out. */
-export function listKeyIds(text: string, fileKind: KeysFileKind): ListedKeyIds {
-  const file = openKeysFile(text, fileKind);
-  if ("kind" in file) return file;
-  return { kind: "listed", ids: file.records.map(idOf).filter((id) => id !== undefined) };
 }
 
 function refuse(problem: string, line = 0): EditRefusal {

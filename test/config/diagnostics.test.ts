@@ -4,7 +4,6 @@ import {
   type Diagnostic,
   findNearest,
   formatDiagnostics,
-  formatDiagnosticsAsJson,
   formatPath,
   sortDiagnostics,
 } from "../../src/config/diagnostics.ts";
@@ -69,8 +68,6 @@ describe("formatDiagnostics()", () => {
       ),
     ).toContain("… and 100 more");
   });
-
-  test("is JSON for programs", () => expect(JSON.parse(formatDiagnosticsAsJson([FOUND]))).toEqual([FOUND]));
 });
 
 test("sortDiagnostics() puts flags first, then files in the order given, then by place", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { appendKey, changeKey, type EditResult, listKeyIds } from "../../src/config/keys-file.ts";
+import { appendKey, changeKey, type EditResult } from "../../src/config/keys-file.ts";
 
 const RECORD = { id: "new", name: "New: key", hash: `sha256:${"0".repeat(64)}`, scopes: ["orders:read"] };
 const YAML_FIELDS = `name: "New: key"
@@ -216,13 +216,6 @@ describe("changeKey()", () => {
     const result = changeKey(text, "yaml", "k", { status: "revoked" });
     expect(result).toEqual({ kind: "refused", problem: expect.stringMatching(problem), line });
   });
-});
-
-test("listKeyIds() lists ids in the order written, of records that have one", () => {
-  const text = "keys:\n  - id: b\n  - id: 3\n  - x\n  - { id: a }\n";
-  expect(listKeyIds(text, "yaml")).toEqual({ kind: "listed", ids: ["b", "a"] });
-  expect(listKeyIds("# none\n", "yaml")).toEqual({ kind: "listed", ids: [] });
-  expect(listKeyIds("keys: [", "yaml")).toMatchObject({ kind: "refused" });
 });
 
 /** Keys files as people leave them: comments anywhere, uneven blank lines, three ways of quoting. */
