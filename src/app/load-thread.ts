@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { assembleConfiguration } from "../config/compile.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
 import type { Clock, Timer } from "../proxy/clock.ts";
+import { isKind } from "./is-kind.ts";
 import type { LoadAnswer, LoadQuestion, LoadRequest } from "./load-worker.ts";
 
 /** Loads configurations in a thread of its own, one at a time. */
@@ -52,6 +53,9 @@ export function createLoadThread(workerUrl: URL, clock: Clock): LoadThread {
       const conversation = begin();
       try {
         return (await conversation.ask({ kind: "keep", directory, nowMs }, "kept")).problem;
+      } catch (error) {
+        await conversation.end();
+        return `the thread that read the files failed: ${String(error)}`;
       } finally {
         rest();
       }
@@ -146,8 +150,4 @@ function startConversation(workerUrl: URL, onEnd: (ended: Conversation) => void)
     },
   };
   return conversation;
-}
-
-function isKind<K extends LoadAnswer["kind"]>(answer: LoadAnswer, kind: K): answer is Extract<LoadAnswer, { kind: K }> {
-  return answer.kind === kind;
 }

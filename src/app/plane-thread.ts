@@ -4,6 +4,7 @@ import type { LineBytes } from "../telemetry/line-batches.ts";
 import { type MetricsSnapshot, withLastCounts } from "../telemetry/metrics-total.ts";
 import type { CountedSeries } from "../telemetry/request-tally.ts";
 import type { Drained } from "./drain.ts";
+import { isKind } from "./is-kind.ts";
 import type { FromPlane, PlaneAnswer, PlaneQuestion, PlaneReport, PlaneStart, ToPlane } from "./plane-messages.ts";
 import { MAX_YOUNG_MB } from "./young-generation.ts";
 
@@ -134,8 +135,4 @@ export function startPlaneThread({ workerUrl, start, write, answer }: PlaneThrea
       await worker.terminate();
     },
   };
-}
-
-function isKind<K extends FromPlane["kind"]>(message: FromPlane, kind: K): message is Extract<FromPlane, { kind: K }> {
-  return message.kind === kind;
 }

@@ -12,6 +12,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Fallback } from "./first-load.ts";
 import type { Loader } from "./loader.ts";
 import { findTlsProblem } from "./tls-material.ts";
+import { watchTimers } from "./watch-timers.ts";
 
 export interface ReloaderOptions {
   readonly loader: Loader;
@@ -94,8 +95,10 @@ export function startReloader(
     await options.afterAttempt();
     return outcome;
   };
-  const timers = { setTimeout: unreferenced };
-  const watcher = watchFiles(files, () => void reload(), { timers, known: seen.digests });
+  /** Of a change that was seen nobody waits for the outcome. */
+  const follow = (): void =>
+    void reload().catch((error: unknown) => log.error({ error: String(error) }, "reload broke off"));
+  const watcher = watchFiles(files, follow, { timers: watchTimers, known: seen.digests });
   const { revision } = first.configuration.policy;
   metrics.reloaded("success", revision, clock.now());
   const copied = fallback === undefined ? keepCopy(first.configuration, options) : Promise.resolve();
@@ -149,11 +152,4 @@ async function keepCopy({ settings }: Configuration, { loader, lastGood, log }: 
   const problem = (await findTlsProblem(settings.listen)) ?? (await loader.keep(lastGood));
   if (problem === undefined) log.info({ directory: lastGood }, "last good copy made");
   else log.error({ directory: lastGood, problem }, "the last good copy could not be made");
-}
-
-/** Watching alone is no reason to stay alive. */
-function unreferenced(task: () => void, delayMs: number) {
-  const timer = setTimeout(task, delayMs);
-  timer.unref();
-  return { cancel: () => clearTimeout(timer) };
 }

@@ -7,6 +7,7 @@ import type { Policy } from "../policy/policy.ts";
 import type { ShadowNumbers } from "../proxy/shadow.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { watchTimers } from "./watch-timers.ts";
 
 export interface ShadowOptions {
   /** `basis` is the live policy, to say how the candidate differs. */
@@ -91,7 +92,7 @@ export function createShadowKeeper({ load, compareWith, numbers, log, metrics, n
     if (candidate !== undefined) put(candidate, undefined);
     candidate = undefined;
     if (settings.shadow === undefined) return;
-    const watcher = watchFiles([settings.shadow], () => void readNext(), { timers: { setTimeout: unreferenced } });
+    const watcher = watchFiles([settings.shadow], () => void readNext(), { timers: watchTimers });
     candidate = { file: settings.shadow, watcher, policy: undefined, sinceMs: now(), diagnostics: [] };
     await readNext();
   };
@@ -125,11 +126,4 @@ function toReport(
     rows: numbers.rows.map(({ latestMs, ...row }) => ({ ...row, latest: new Date(latestMs).toISOString() })),
     beyondRows: numbers.beyondRows,
   };
-}
-
-/** Watching alone is no reason to stay alive. */
-function unreferenced(task: () => void, delayMs: number) {
-  const timer = setTimeout(task, delayMs);
-  timer.unref();
-  return { cancel: () => clearTimeout(timer) };
 }

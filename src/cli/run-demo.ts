@@ -64,7 +64,10 @@ export async function runDemo(terminal: Terminal): Promise<boolean> {
   };
   terminal.out(formatGuide(places, credentials, terminal.colour));
 
-  terminal.onHangUp(() => void served.reload());
+  terminal.onHangUp(
+    () =>
+      void served.reload().catch((error: unknown) => served.log.error({ error: String(error) }, "reload broke off")),
+  );
   await new Promise<string>((resolve) => terminal.onStop(resolve));
   terminal.out("\nStopping.\n");
   await served.stop();

@@ -54,7 +54,9 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
   if (started === undefined) return EXIT.failed;
   const { log } = started;
   // Before anybody is told that it is ready: a signal sent then must find its handler.
-  terminal.onHangUp(() => void started.reload());
+  terminal.onHangUp(
+    () => void started.reload().catch((error: unknown) => log.error({ error: String(error) }, "reload broke off")),
+  );
   const stopped = new Promise<string>((resolve) => terminal.onStop(resolve));
   log.info(
     {
