@@ -1,11 +1,18 @@
+import { execFile } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
 import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Expected, toExpected, writeFileAtomically } from "../../src/config/atomic-write.ts";
 
 const ABSENT: Expected = { kind: "absent" };
 const OLD = toExpected(Buffer.from("old"));
+const SOURCE = new URL("../../src/config/atomic-write.ts", import.meta.url).href;
+// The conventional "nobody", who owns nothing else.
+const NOBODY = 65_534;
+const isRoot = process.geteuid?.() === 0;
 
 let directory = "";
 
@@ -117,6 +124,35 @@ describe("writeFileAtomically()", () => {
     expect(await readdir(directory)).toEqual(["keys.yaml"]);
   });
 
+  test("writeFileAtomically() leaves alone what somebody wrote while the new file was made ready", async () => {
+    const path = join(directory, "keys.yaml");
+    await writeFile(path, "old");
+    const result = writeFileAtomically(path, "new", OLD);
+    while (readdirSync(directory).length === 1) await new Promise(setImmediate);
+    writeFileSync(path, "newer");
+    expect(await result).toEqual({ kind: "changed", path });
+    expect(await readFile(path, "utf8")).toBe("newer");
+    expect(await readdir(directory)).toEqual(["keys.yaml"]);
+  });
+
+  test("writeFileAtomically() puts the old bytes back where writing in place fails half way", async () => {
+    const path = join(directory, "keys.yaml");
+    await writeFile(path, "old");
+    await chmod(directory, 0o500);
+    if (isRoot) for (const owned of [directory, path]) await chown(owned, NOBODY, NOBODY);
+    // The limit on the size of files leaves room for a part of the new text.
+    const script = `
+      const { toExpected, writeFileAtomically } = await import(${JSON.stringify(SOURCE)});
+      if (${isRoot}) process.seteuid(${NOBODY});
+      const result = await writeFileAtomically(${JSON.stringify(path)}, "x".repeat(100_000), toExpected(Buffer.from("old")));
+      process.stdout.write(JSON.stringify(result));
+    `;
+    const node = [process.execPath, "--input-type=module", "--eval", script];
+    const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -f 8; exec "$@"', "sh", ...node]);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: "failed", path, problem: expect.stringContaining("EFBIG") });
+    expect(await readFile(path, "utf8")).toBe("old");
+  });
+
   test("writeFileAtomically() fails where neither directory nor file can be written", async () => {
     const path = join(directory, "keys.yaml");
     await writeFile(path, "old");
@@ -128,12 +164,9 @@ describe("writeFileAtomically()", () => {
   });
 });
 
-// The conventional "nobody", who owns nothing else.
-const NOBODY = 65_534;
-
 /** Runs something without root's right to write anywhere, as containers of CI systems often have it. */
 async function asOrdinaryUser<T>(owned: readonly string[], action: () => Promise<T>): Promise<T> {
-  if (process.geteuid?.() !== 0) return await action();
+  if (!isRoot) return await action();
   for (const path of owned) await chown(path, NOBODY, NOBODY);
   process.seteuid?.(NOBODY);
   try {

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MAX_FILE_BYTES } from "../../src/config/document.ts";
 import { createSourceIo, readSnapshot, type SourceIo } from "../../src/config/source.ts";
 
 let directory = "";
@@ -113,6 +114,13 @@ describe("readSnapshot()", () => {
     const io = createSourceIo({});
     const stat = async () => ({ size: 1e9, mode: 0, isFile: true, isDirectory: false, version: "" });
     const snapshot = await readSnapshot("x.yaml", { ...io, stat });
+    expect(snapshot.problems).toMatchObject([{ message: "The file is larger than 64 MiB" }]);
+  });
+
+  test("does not take a file that has become too large since it was looked at", async () => {
+    const io = createSourceIo({});
+    const readFile = async () => new Uint8Array(MAX_FILE_BYTES + 1).fill(" ".charCodeAt(0));
+    const snapshot = await readSnapshot(write({ "latchkey.yaml": "" }), { ...io, readFile });
     expect(snapshot.problems).toMatchObject([{ message: "The file is larger than 64 MiB" }]);
   });
 

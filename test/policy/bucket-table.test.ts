@@ -199,6 +199,14 @@ describe("take()", () => {
     );
   });
 
+  test("take() leaves no bucket emptier than empty when the limit is lowered", () => {
+    const table = createBucketTable();
+    expect(countAdmitted(table, [createLimit(300, 60_000)], NOW)).toBe(300);
+    const lowered = createLimit(2, 60_000);
+    expect(take(table, [lowered], NOW)).toMatchObject({ kind: "denied", retryAfterSeconds: 30 });
+    expect(countAdmitted(table, [lowered], NOW + 60_000)).toBe(2);
+  });
+
   test("take() gives nothing away and locks nobody out when the clock steps back", () => {
     fc.assert(
       fc.property(limits, fc.integer({ min: 0, max: 864_000_000 }), (limit, backMs) => {

@@ -5,7 +5,7 @@ import { createBucketTable } from "../../src/policy/bucket-table.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { DENIAL_REASONS, type DenialReason } from "../../src/policy/decision.ts";
 import { createPepper, hmacSha256, type KeyDigest } from "../../src/policy/digest.ts";
-import type { Verification } from "../../src/policy/key.ts";
+import type { Key, Verification } from "../../src/policy/key.ts";
 import { parseKeyFormat } from "../../src/policy/key-format.ts";
 import type { Policy, PolicyState } from "../../src/policy/policy.ts";
 import {
@@ -1217,6 +1217,13 @@ describe("the budget of failures", () => {
     expect(request({ credential: KEY, from: "203.0.113.8" })).toEqual({ verify: ["pos"], credential: KEY });
   });
 
+  test("decide() asks for no slow hash from any address of an IPv6 /64 over its budget", () => {
+    const { request } = start(withKey(SLOW_KEY));
+    for (let attempt = 0; attempt < 2; attempt += 1) request({ credential: "opensesame", from: "2001:db8::1" });
+    expect(request({ credential: KEY, from: "2001:db8::2" })).toEqual(over());
+    expect(request({ credential: KEY, from: "2001:db8:0:1::1" })).toEqual({ verify: ["pos"], credential: KEY });
+  });
+
   test("decide() does not count a refusal to verify as one more failure", () => {
     const { request } = start(withKey(SLOW_KEY));
     for (let attempt = 0; attempt < 2; attempt += 1) request({ credential: "opensesame" });
@@ -1276,11 +1283,17 @@ describe("slow hashes", () => {
   const policy = createPolicy(withKey(SLOW_KEY));
   const verify = { verify: ["pos"], credential: KEY };
 
-  test("decide() asks for verification, and passes what was matched", () => {
-    const decision = decide(toFacts({ credential: KEY }), policy, createState(), NOW);
-    expect(summarise(decision)).toEqual(verify);
+  /** The record that a slow hash is asked for. */
+  function candidateOf(asked: Policy): Key {
+    const decision = decide(toFacts({ credential: KEY }), asked, createState(), NOW);
     const key = decision.kind === "verify" ? decision.candidates[0] : undefined;
     if (key === undefined) throw new Error("one candidate is expected");
+    return key;
+  }
+
+  test("decide() asks for verification, and passes what was matched", () => {
+    expect(ask(policy, { credential: KEY })).toEqual(verify);
+    const key = candidateOf(policy);
     expect(ask(policy, { credential: KEY }, createState(), NOW, { kind: "matched", key })).toEqual(ALLOWED);
   });
 
@@ -1395,6 +1408,25 @@ describe("slow hashes", () => {
     expect(matched({})).toEqual(denial("credential_missing", { route: READ }));
     expect(matched({ credential: "opensesame" })).toEqual(denial("credential_malformed", { route: READ }));
     expect(matched({ credential: credentialOf(1, "test") })).toMatchObject({ deny: "environment_mismatch" });
+  });
+
+  test("decide() heeds no verification before the credential's own checks, though it knows the key by its own text", () => {
+    const known = createPolicy(withKey(SLOW_KEY));
+    const key = candidateOf(known);
+    expect(ask(known, { credential: KEY }, createState(VERIFIED))).toEqual(ALLOWED);
+    const matched = (credential: string) => ask(known, { credential }, createState(), NOW, { kind: "matched", key });
+    expect(matched("opensesame")).toEqual(denial("credential_malformed", { route: READ }));
+    expect(matched(credentialOf(1, "test"))).toMatchObject({ deny: "environment_mismatch" });
+  });
+
+  test("decide() learns what a key's own text says from no other credential", () => {
+    const anywhere = createPolicy(withKey(SLOW_KEY, { accept: {} }));
+    const key = candidateOf(anywhere);
+    const nowhere = (credential: string, state: PolicyState, verification?: Verification) =>
+      ask(anywhere, { credential, target: "/nowhere" }, state, NOW, verification);
+    const other = nowhere(credentialOf(1, "test", "us"), createState(), { kind: "matched", key });
+    expect(other).toMatchObject({ segments: { environment: "test", region: "us" } });
+    expect(nowhere(KEY, createState(VERIFIED))).toMatchObject({ key: "pos", segments: LIVE_EU });
   });
 });
 
