@@ -138,6 +138,8 @@ describe("ChunkedDecoder", () => {
     ["a size that ends in CR alone", "1\ra\r\n0\r\n\r\n"],
     ["data longer than its size", "1\r\nab\r\n0\r\n\r\n"],
     ["data that ends in LF alone", "1\r\na\n0\r\n\r\n"],
+    ["data that ends in LF behind something else than CR", "1\r\nab\n0\r\n\r\n"],
+    ["data that ends in CR before something else than LF", "1\r\na\rb0\r\n\r\n"],
     ["a size of more digits than any", `${"0".repeat(17)}\r\n\r\n`],
     ["a size beyond what a double counts", "ffffffffffffff\r\n"],
     ["a CR in a quoted extension", '1;a="\r\n"\r\na\r\n0\r\n\r\n'],

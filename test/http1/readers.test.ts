@@ -90,6 +90,29 @@ describe("the readers of HTTP/1.1", () => {
     expect(broken).toMatchObject({ body: "hel", done: false, ended: false });
   });
 
+  test("ResponseReader takes a thousand interim answers, and no more", () => {
+    const interims = (count: number) =>
+      readAnswer(cut(`${"HTTP/1.1 100 Continue\r\n\r\n".repeat(count)}HTTP/1.1 204 No Content\r\n\r\n`, []));
+    expect(interims(1000)).toMatchObject({ interims: 1000, status: 204, problem: "", done: true });
+    expect(interims(1001)).toMatchObject({ interims: 1000, status: 0, problem: "interim answers without end" });
+  });
+
+  test.for([
+    ["nothing", "", true],
+    ["a body of no bytes", "Content-Length: 0\r\n", true],
+    ["a body", "Content-Length: 5\r\n", false],
+    ["chunks", "Transfer-Encoding: chunked\r\n", false],
+  ] as const)(
+    "ResponseReader reads no body of a 204 that announces %s, and judges its connection",
+    ([, fields, isPersistent]) => {
+      const reader = new ResponseReader(false);
+      const sink = { interim: () => {}, answerHead: () => {}, answerData: () => expect.unreachable() };
+      const answer = Buffer.from(`HTTP/1.1 204 No Content\r\n${fields}\r\n`);
+      expect(reader.read(answer, 0, answer.length, sink)).toBe(answer.length);
+      expect([reader.isDone, reader.isPersistent]).toEqual([true, isPersistent]);
+    },
+  );
+
   test("RequestHeadReader makes the same of requests however they are cut", () => {
     fc.assert(
       fc.property(requests, places, (text, at) => {

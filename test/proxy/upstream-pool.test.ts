@@ -11,6 +11,7 @@ import {
 } from "../../src/proxy/upstream-pool.ts";
 
 const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+type PoolClock = Parameters<typeof createUpstreamPool>[3];
 const TIMES = { connectMs: 2_000, responseMs: 2_000, idleMs: 2_000 };
 
 describe("createUpstreamPool()", () => {
@@ -40,8 +41,8 @@ describe("createUpstreamPool()", () => {
     await once(server, "close");
   });
 
-  const create = (limits: PoolLimits, times = TIMES): UpstreamPool =>
-    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, times, limits, systemClock);
+  const create = (limits: PoolLimits, times = TIMES, clock: PoolClock = systemClock): UpstreamPool =>
+    createUpstreamPool({ kind: "tcp", host: "127.0.0.1", port }, times, limits, clock);
 
   /** Asks one thing and says how that ended. */
   function createApplicant() {
@@ -160,6 +161,52 @@ describe("createUpstreamPool()", () => {
     await closed;
     expect(pool.acquire(second.applicant, true)).toBe(true);
     expect(await second.outcome).toBe("response-timeout");
+  });
+
+  test.for([
+    ["nothing of it", "", 4_000],
+    ["five seconds", "Keep-Alive: timeout=5\r\n", 4_000],
+    ["longer than anybody", "Keep-Alive: timeout=10000\r\n", 599_000],
+    ["one second", "Keep-Alive: timeout=1\r\n", 0],
+  ] as const)("closes a connection before the upstream does that says %s", async ([, fields, keptMs]) => {
+    let nowMs = 0;
+    const due: (() => void)[] = [];
+    const pass = (ms: number): void => {
+      nowMs += ms;
+      for (const task of due.splice(0)) task();
+    };
+    const after: PoolClock["after"] = (_, task) => {
+      due.push(task);
+      return { cancel: () => {} };
+    };
+    pool = create({ connections: 1, queue: 1 }, TIMES, { elapsed: () => nowMs, after, afterPass: setImmediate });
+    const { applicant, outcome, connection } = createApplicant();
+    pool.acquire(applicant, false);
+    (await untilAsked(1)).write(`HTTP/1.1 200 OK\r\n${fields}Content-Length: 0\r\n\r\n`);
+    expect(await outcome).toBe("answered");
+    const isClosed = () => connection()?.socket.destroyed;
+    if (keptMs > 0) {
+      pass(keptMs - 1);
+      expect(isClosed()).toBe(false);
+      pass(1);
+    }
+    expect(isClosed()).toBe(true);
+  });
+
+  test("closes a connection on which something comes that nobody asked for", async () => {
+    pool = create({ connections: 1, queue: 1 });
+    const [first, second] = [createApplicant(), createApplicant()];
+    pool.acquire(first.applicant, false);
+    const socket = await untilAsked(1);
+    socket.write("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=600\r\nContent-Length: 0\r\n\r\n");
+    expect(await first.outcome).toBe("answered");
+    const closed = once(socket, "close");
+    socket.write("HTTP/1.1 200 OK\r\nX-Stray: 1\r\nContent-Length: 0\r\n\r\n");
+    await closed;
+    pool.acquire(second.applicant, false);
+    expect(await untilAsked(2)).not.toBe(socket);
+    await pool.destroy();
+    expect(await second.outcome).toBe("broken");
   });
 
   test("uses no connection again after a 204 that announces a body", async () => {
