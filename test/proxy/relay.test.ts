@@ -64,8 +64,9 @@ describe("Relay", () => {
       };
       const { method, target, framing } = client.head;
       const additions = { ietf: "", legacy: "", requestId: "id" };
-      const exchange = { permit: PERMIT, client, method, target, framing, maxBodyBytes: undefined, additions, done };
-      new Relay(pool, exchange, "").start();
+      const asked = { client, method, target, framing, maxBodyBytes: undefined, protocol: undefined };
+      const switched = () => expect.unreachable();
+      new Relay(pool, { permit: PERMIT, ...asked, additions, switched, done }, "").start();
     });
     return host.open();
   }
