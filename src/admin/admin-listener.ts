@@ -62,11 +62,8 @@ export async function openAdminListener(settings: AdminSettings, backend: AdminB
   // A call to the authoriser holds the request's own headers and, described, its target once more.
   const maxHeaderSize = Math.max(MIN_HEADER_BYTES, 2 * backend.maxHeaderBytes);
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize }, (request, response) => {
-    if (backend.authorize(request, response)) return;
-    answer(request, backend).then(
-      (reply) => write(response, reply),
-      () => write(response, { status: 500, contentType: TEXT, body: "internal error\n" }),
-    );
+    // What this throws has no caller to catch it, and would end the process.
+    serve(request, response, backend).catch(() => response.destroy());
   });
   // 0 is no limit: Node would drop the lines beyond its own unseen (CVE-2026-58044), and the authoriser counts them.
   server.maxHeadersCount = 0;
@@ -83,6 +80,18 @@ export async function openAdminListener(settings: AdminSettings, backend: AdminB
       server.closeAllConnections();
     },
   };
+}
+
+const BROKEN: Answer = { status: 500, contentType: TEXT, body: "internal error\n" };
+
+async function serve(request: IncomingMessage, response: ServerResponse, backend: AdminBackend): Promise<void> {
+  try {
+    if (backend.authorize(request, response)) return;
+    write(response, await answer(request, backend));
+  } catch {
+    if (response.headersSent) response.destroy();
+    else write(response, BROKEN);
+  }
 }
 
 async function answer(request: IncomingMessage, backend: AdminBackend): Promise<Answer> {
