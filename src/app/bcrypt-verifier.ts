@@ -1,13 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import type { NeedsVerification } from "../policy/decision.ts";
-import type { Key, Verification } from "../policy/key.ts";
+import type { Key, SlowHashes, Verification } from "../policy/key.ts";
 import type { SlowVerifier } from "../proxy/gateway.ts";
 import type { BcryptAnswer, BcryptQuestion } from "./bcrypt-worker.ts";
 import { createVerifiedCache, type Verified, type VerifiedCache } from "./verified-credentials.ts";
 
-/** A slow verifier with the memory of what it verified. */
-export interface BcryptVerifier extends SlowVerifier {
+/** A slow verifier that says what it is at. */
+export interface KeyVerifier extends SlowVerifier, SlowHashes {}
+
+/** The same with the memory of what it verified. */
+export interface BcryptVerifier extends KeyVerifier {
   readonly verified: VerifiedCache;
   /** Keys the names in `verified`; for threads that are to remember the same. */
   readonly secret: Uint8Array;
@@ -63,7 +66,7 @@ export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
     secret,
     compare,
     subscribe: (hear) => void hearers.push(hear),
-    verify: createKeyVerifier(compare).verify,
+    ...createKeyVerifier(compare),
     hash: async (credential, cost) => {
       const answer = await thread.ask({ kind: "hash", credential, cost });
       if (answer.kind !== "hash") throw new Error("the bcrypt thread answered another question");
@@ -73,12 +76,29 @@ export function createBcryptVerifier(workerUrl: URL): BcryptVerifier {
   };
 }
 
-/** Verifies keys by comparing their digests somewhere. The verdict is on digests, since a reload may come between. */
-export function createKeyVerifier(compare: BcryptVerifier["compare"]): SlowVerifier {
-  return {
-    verify: async (request) =>
-      toVerification(await compare(request.credential, request.candidates.map(digestText)), request),
+/**
+ * Verifies keys by comparing their digests somewhere, once for all who ask the same at a time. The verdict is on digests,
+ * since a reload may come between.
+ */
+export function createKeyVerifier(compare: BcryptVerifier["compare"]): KeyVerifier {
+  const underWay = new Map<string, Promise<DigestVerdict>>();
+  const begin = (name: string, { credential, candidates }: NeedsVerification): Promise<DigestVerdict> => {
+    const verdict = compare(credential, candidates.map(digestText)).finally(() => underWay.delete(name));
+    underWay.set(name, verdict);
+    return verdict;
   };
+  return {
+    verify: async (request) => {
+      const name = nameOf(request.credential, request.candidates);
+      return toVerification(await (underWay.get(name) ?? begin(name, request)), request);
+    },
+    isUnderWay: (credential, candidates) => underWay.has(nameOf(credential, candidates)),
+  };
+}
+
+/** No digest holds a blank. */
+function nameOf(credential: string, candidates: readonly Key[]): string {
+  return `${candidates.map(digestText).join(" ")} ${credential}`;
 }
 
 /** The verdict in terms of this request's own policy, whose record may say other things of the key. */

@@ -227,7 +227,12 @@ function createOwnAnswering(memory: PlaneMemory, options: FleetOptions): Answeri
   return createAnswering({
     ...options,
     configuration: options.first.configuration,
-    state: { buckets: open("buckets"), failures: open("failures"), verified: options.verifier.verified },
+    state: {
+      buckets: open("buckets"),
+      failures: open("failures"),
+      verified: options.verifier.verified,
+      slowHashes: options.verifier,
+    },
     shadowBuckets: { buckets: open("shadowBuckets"), failures: open("shadowFailures") },
   });
 }

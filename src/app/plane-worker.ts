@@ -39,15 +39,16 @@ async function run(): Promise<void> {
   const verified = createVerifiedCache(start.secret);
   for (const one of start.verified) verified.remember(one);
   const { ask, hear } = createQuestions();
+  const verifier = createKeyVerifier(async (credential, digests) => {
+    const answer = await ask({ kind: "compare", credential, digests });
+    return answer.kind === "compared" ? answer.verdict : { kind: "overloaded" };
+  });
   const answering = createAnswering({
     configuration,
-    state: { buckets: openBuckets("buckets"), failures: openBuckets("failures"), verified },
+    state: { buckets: openBuckets("buckets"), failures: openBuckets("failures"), verified, slowHashes: verifier },
     shadowBuckets: { buckets: openBuckets("shadowBuckets"), failures: openBuckets("shadowFailures") },
     draining: createFlag(start.draining),
-    verifier: createKeyVerifier(async (credential, digests) => {
-      const answer = await ask({ kind: "compare", credential, digests });
-      return answer.kind === "compared" ? answer.verdict : { kind: "overloaded" };
-    }),
+    verifier,
     keyOperations: createRemoteKeyOperations(ask),
     log,
     metrics,

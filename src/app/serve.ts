@@ -122,7 +122,12 @@ async function start(
       ? await openDataPlane({
           ...shared,
           configuration,
-          state: { buckets: createBucketTable(), failures: createBucketTable(), verified: verifier.verified },
+          state: {
+            buckets: createBucketTable(),
+            failures: createBucketTable(),
+            verified: verifier.verified,
+            slowHashes: verifier,
+          },
           shadowBuckets: createShadowBuckets(),
         })
       : await openFleet({ ...shared, first, threads, workerUrl: workerUrl("plane-worker"), writeLines, version });

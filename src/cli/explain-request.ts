@@ -170,13 +170,15 @@ async function decideRepeatedly(
     buckets: createBucketTable(),
     failures: createBucketTable(),
     verified: { find: () => undefined },
+    slowHashes: { isUnderWay: () => false },
   };
   let verification: Verification | undefined;
   for (let time = 1; ; time += 1) {
     let decision = decide(facts, policy, state, question.atMs, verification);
     if (decision.kind === "verify") {
+      const { isCounted } = decision;
       verification = await verifySlowly(decision, verify);
-      decision = decide(facts, policy, state, question.atMs, verification);
+      decision = decide(facts, policy, state, question.atMs, { ...verification, isCounted });
     }
     if (decision.kind === "verify") throw new Error("a verified credential asked for verification");
     if (time >= question.times) return decision;

@@ -1,5 +1,5 @@
 import { hash, randomBytes } from "node:crypto";
-import { type Buckets, type Demand, type Limit, type Taken, toRetrySeconds } from "../policy/bucket.ts";
+import type { Buckets, Demand, Limit, Taken } from "../policy/bucket.ts";
 import { createRecent } from "../policy/recent.ts";
 import { swapWord } from "./cells.ts";
 import {
@@ -11,7 +11,6 @@ import {
   takeShared,
   toName,
   type Wanted,
-  waitShared,
 } from "./shared-take.ts";
 
 /** Memory for the buckets of all threads, to be sent to each of them; nothing is copied. */
@@ -61,17 +60,6 @@ export function openSharedBuckets(memory: BucketMemory, thread: number, now: () 
       if (limits.length === 0) return NOTHING_TAKEN;
       const known = find(owner);
       return takeShared(shelves, known.shelf, wantAll(known, limits), cost, nowMs);
-    },
-    retryAfter: (owner, limit, cost, nowMs) => {
-      const known = find(owner);
-      const waitMs = waitShared(
-        shelves,
-        known.shelf,
-        { limit, place: placeOf(known, limit.id, shape, secret) },
-        cost,
-        nowMs,
-      );
-      return waitMs === 0 ? undefined : toRetrySeconds(waitMs ?? 0);
     },
   };
 }

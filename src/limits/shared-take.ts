@@ -1,4 +1,13 @@
-import { type Limit, type Quota, settle, type Taken, timeToWait, toQuota, toRetrySeconds } from "../policy/bucket.ts";
+import {
+  type Limit,
+  type Quota,
+  settle,
+  spentAfter,
+  type Taken,
+  timeToWait,
+  toQuota,
+  toRetrySeconds,
+} from "../policy/bucket.ts";
 import { publishWord, readNumber, readWord, swapWord, waitWhile, writeNumber, writeWord } from "./cells.ts";
 
 /**
@@ -82,7 +91,7 @@ export function takeShared(
     const quotas: Quota[] = [];
     for (const [index, bucket] of found.entries()) {
       const { limit } = bucket;
-      const spentMs = (spent[index] ?? 0) + (waitMs > 0 ? 0 : cost * limit.intervalMs);
+      const spentMs = spentAfter(spent[index] ?? 0, limit, waitMs > 0 ? 0 : cost);
       // Denied, it was told how long to wait from this instant, which must hold if the clock is set back.
       if (waitMs === 0 || bucket.named) put(shelves, bucket, spentMs, atMs);
       quotas.push(toQuota(limit, spentMs));
@@ -90,28 +99,6 @@ export function takeShared(
     return waitMs > 0
       ? { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) }
       : { kind: "taken", quotas };
-  } finally {
-    unlock(shelves, shelf);
-  }
-}
-
-/** How long one more take of `cost` would have to wait; takes nothing. Undefined where it could not be counted. */
-export function waitShared(
-  shelves: Shelves,
-  shelf: number,
-  wanted: Wanted,
-  cost: number,
-  nowMs: number,
-): number | undefined {
-  if (!lock(shelves, shelf)) return undefined;
-  try {
-    const found = findAll(shelves, shelf, [wanted], nowMs);
-    const bucket = found?.[0];
-    if (found === undefined || bucket === undefined) return undefined;
-    const atMs = latestOf(shelves, found, nowMs);
-    const spentMs = readSpent(shelves, bucket, atMs);
-    if (bucket.named) put(shelves, bucket, spentMs, atMs);
-    return timeToWait(spentMs, wanted.limit, cost);
   } finally {
     unlock(shelves, shelf);
   }

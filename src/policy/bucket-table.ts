@@ -4,6 +4,7 @@ import {
   isLive,
   type Limit,
   settle,
+  spentAfter,
   type Taken,
   timeToWait,
   toQuota,
@@ -45,7 +46,6 @@ export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): Bucke
     owners,
     maxOwners,
     take: (demand, nowMs) => take(table, demand, nowMs),
-    retryAfter: (owner, limit, cost, nowMs) => retryAfter(table, owner, limit, cost, nowMs),
   };
 }
 
@@ -69,14 +69,6 @@ function take(table: Table, { owner, limits, cost }: Demand, nowMs: number): Tak
 
 const NOTHING_TAKEN: Taken = { kind: "taken", quotas: [] };
 
-/** An owner that could not be counted is told to wait, as if it were over its limit. */
-function retryAfter(table: Table, owner: string, limit: Limit, cost: number, nowMs: number): number | undefined {
-  const buckets = table.owners.get(owner);
-  if (buckets === undefined && !makeRoom(table, nowMs)) return toRetrySeconds(0);
-  const waitMs = timeToWait(spentTime(buckets, limit, nowMs), limit, cost);
-  return waitMs > 0 ? toRetrySeconds(waitMs) : undefined;
-}
-
 function findBucket(buckets: readonly Bucket[], limit: Limit): Bucket | undefined {
   for (const bucket of buckets) if (bucket.limitId === limit.id) return bucket;
   return undefined;
@@ -94,14 +86,11 @@ function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: 
 
 /** Takes from a bucket that was brought up to this instant; what is spent of it then. */
 function spend(buckets: Bucket[], limit: Limit, cost: number, nowMs: number): number {
-  const takenMs = cost * limit.intervalMs;
   const bucket = findBucket(buckets, limit);
-  if (bucket === undefined) {
-    buckets.push({ limitId: limit.id, spentMs: takenMs, atMs: nowMs, intervalMs: limit.intervalMs });
-    return takenMs;
-  }
-  bucket.spentMs += takenMs;
-  return bucket.spentMs;
+  const spentMs = spentAfter(bucket?.spentMs ?? 0, limit, cost);
+  if (bucket === undefined) buckets.push({ limitId: limit.id, spentMs, atMs: nowMs, intervalMs: limit.intervalMs });
+  else bucket.spentMs = spentMs;
+  return spentMs;
 }
 
 /** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */

@@ -23,7 +23,7 @@ export interface Quota {
   readonly fullSeconds: number;
 }
 
-/** What one request would take: `cost` from each of the owner's `limits`. */
+/** What one request would take: `cost` from each of the owner's `limits`. A negative cost gives back what was taken before. */
 export interface Demand {
   /** A key id or a client address. */
   readonly owner: string;
@@ -43,8 +43,6 @@ export interface Buckets {
    * there is no room for a new owner: the caller must refuse, since it cannot count.
    */
   readonly take: (demand: Demand, nowMs: number) => Taken;
-  /** Seconds to wait before one more take of `cost` could be admitted, undefined where it would be; takes nothing. */
-  readonly retryAfter: (owner: string, limit: Limit, cost: number, nowMs: number) => number | undefined;
 }
 
 /**
@@ -78,6 +76,11 @@ export function settle({ spentMs, atMs, intervalMs }: Spent, limit: Limit, nowMs
 export function timeToWait(spentMs: number, limit: Limit, cost: number): number {
   const waitMs = spentMs + (cost - limit.capacity) * limit.intervalMs;
   return waitMs > graceOf(limit) ? waitMs : 0;
+}
+
+/** What is spent after a take of `cost`. Nothing given back makes a bucket fuller than full: part of it has come back by itself. */
+export function spentAfter(spentMs: number, limit: Limit, cost: number): number {
+  return Math.max(0, spentMs + cost * limit.intervalMs);
 }
 
 function graceOf({ intervalMs }: Limit): number {

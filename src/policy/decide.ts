@@ -1,6 +1,14 @@
 import type { Demand, Limit, Taken } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
-import { type Allowed, type Decision, type Denial, type DenialContext, type DenialReason, deny } from "./decision.ts";
+import {
+  type Allowed,
+  type Decision,
+  type Denial,
+  type DenialContext,
+  type DenialReason,
+  deny,
+  type NeedsVerification,
+} from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
 import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
@@ -52,12 +60,13 @@ export function decide(
   const mismatch = findMismatch(format, policy);
   if (mismatch !== undefined) return deny(mismatch, { route, segments: format.segments });
 
+  const isCounted = verification?.isCounted === true;
+  if (found.kind === "unknown" && isCounted) return deny("key_unknown", { route });
   if (found.kind === "unknown") return denyFailure("key_unknown", route, facts, policy, state, nowMs);
+  if (isCounted) takeBackFailure(facts, policy, state, nowMs);
   if (found.kind === "overloaded") return deny("overloaded", { route, detail: "the queue of slow hashes is full" });
   if (found.kind === "unverified") {
-    const exceeded = findExceededFailures(facts, policy, state, nowMs);
-    if (exceeded !== undefined) return deny("failures_exceeded", { route, retryAfterSeconds: exceeded });
-    return { kind: "verify", credential: presented.credential, candidates: found.candidates };
+    return askToVerify(presented.credential, found.candidates, route, facts, policy, state, nowMs);
   }
 
   const principal = { key: found.key, segments: format.segments };
@@ -194,15 +203,23 @@ function resolveKey(credential: string, policy: Policy, state: PolicyState, veri
   }
 }
 
-function findExceededFailures(
+/**
+ * Counts a slow hash as a failure before it begins: so no address has more of them under way and failed than its budget
+ * admits. Who waits for a hash that runs already begins none, and is counted when it fails.
+ */
+function askToVerify(
+  credential: string,
+  candidates: readonly Key[],
+  route: Route | undefined,
   facts: RequestFacts,
   policy: Policy,
   state: PolicyState,
   nowMs: number,
-): number | undefined {
-  if (policy.failureLimit === undefined) return undefined;
-  // A slow hash whose failure could not be counted would be one without end: no room is a wait too.
-  return state.failures.retryAfter(facts.clientAddress.neighbourhood, policy.failureLimit, 1, nowMs);
+): NeedsVerification | Denial {
+  const isCounted = !state.slowHashes.isUnderWay(credential, candidates);
+  const exceeded = isCounted ? countFailure(facts, policy, state, nowMs) : undefined;
+  if (exceeded !== undefined) return deny("failures_exceeded", { route, retryAfterSeconds: exceeded });
+  return { kind: "verify", credential, candidates, isCounted };
 }
 
 /** Counts a refused credential against the client's address, never against a key; over budget it is a 429. */
@@ -214,12 +231,26 @@ function denyFailure(
   state: PolicyState,
   nowMs: number,
 ): Denial {
-  if (policy.failureLimit === undefined) return deny(reason, { route });
-  const owner = facts.clientAddress.neighbourhood;
-  const taken = state.failures.take({ owner, limits: [policy.failureLimit], cost: 1 }, nowMs);
-  if (taken.kind === "taken") return deny(reason, { route });
+  const exceeded = countFailure(facts, policy, state, nowMs);
+  if (exceeded === undefined) return deny(reason, { route });
+  return deny("failures_exceeded", { route, retryAfterSeconds: exceeded });
+}
+
+/** Takes one failure from the budget of the client's address; the seconds to wait where nothing is left of it. */
+function countFailure(facts: RequestFacts, policy: Policy, state: PolicyState, nowMs: number): number | undefined {
+  const taken = takeFailures(1, facts, policy, state, nowMs);
   // A table too full to count this address in refuses it as if it were over its budget: fail closed.
-  return deny("failures_exceeded", { route, retryAfterSeconds: taken.kind === "denied" ? taken.retryAfterSeconds : 1 });
+  return taken.kind === "taken" ? undefined : taken.kind === "denied" ? taken.retryAfterSeconds : 1;
+}
+
+/** What was counted beforehand was no failure. */
+export function takeBackFailure(facts: RequestFacts, policy: Policy, state: PolicyState, nowMs: number): void {
+  takeFailures(-1, facts, policy, state, nowMs);
+}
+
+function takeFailures(cost: number, facts: RequestFacts, policy: Policy, state: PolicyState, nowMs: number): Taken {
+  if (policy.failureLimit === undefined) return NOTHING_TAKEN;
+  return state.failures.take({ owner: facts.clientAddress.neighbourhood, limits: [policy.failureLimit], cost }, nowMs);
 }
 
 /** The scopes a key lacks for this request; undefined when it has enough. */

@@ -85,6 +85,8 @@ export interface NeedsVerification {
   readonly kind: "verify";
   readonly credential: string;
   readonly candidates: readonly Key[];
+  /** Whether its address was charged for a failure, to be given back unless it is one. */
+  readonly isCounted: boolean;
 }
 
 export type Decision = Allowed | Denial | NeedsVerification;

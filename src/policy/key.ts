@@ -53,11 +53,21 @@ export interface VerifiedCredentials {
   readonly find: (credential: string) => string | undefined;
 }
 
+/** The slow hashes that run now. */
+export interface SlowHashes {
+  /** Whether a request that presents this again waits for one that runs, and begins none of its own. */
+  readonly isUnderWay: (credential: string, candidates: readonly Key[]) => boolean;
+}
+
 /** The outcome of a slow verification of this very request's credential. */
-export type Verification =
+export type Verification = {
+  /** Whether it was counted as a failure before it was known to be one. Left out: it was not. */
+  readonly isCounted?: boolean;
+} & (
   | { readonly kind: "matched"; readonly key: Key }
   | { readonly kind: "unmatched" }
-  | { readonly kind: "overloaded" };
+  | { readonly kind: "overloaded" }
+);
 
 export type FoundKey =
   | { readonly kind: "key"; readonly key: Key }

@@ -1,6 +1,6 @@
 import type { Buckets, Limit } from "./bucket.ts";
 import type { CredentialRules } from "./credential.ts";
-import type { Key, KeyIndex, VerifiedCredentials } from "./key.ts";
+import type { Key, KeyIndex, SlowHashes, VerifiedCredentials } from "./key.ts";
 import type { KeyFormat } from "./key-format.ts";
 import type { Principal } from "./principal.ts";
 import type { RouteTable } from "./route.ts";
@@ -32,4 +32,5 @@ export interface PolicyState {
   readonly buckets: Buckets;
   readonly failures: Buckets;
   readonly verified: VerifiedCredentials;
+  readonly slowHashes: SlowHashes;
 }

@@ -1,9 +1,9 @@
 import type { Buckets } from "./bucket.ts";
 import { createBucketTable } from "./bucket-table.ts";
-import { decide, decideVerified } from "./decide.ts";
+import { decide, decideVerified, takeBackFailure } from "./decide.ts";
 import type { Allowed, Denial, DenialReason } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
-import type { Key, Verification } from "./key.ts";
+import type { Key } from "./key.ts";
 import { matchRoute, type Routed } from "./match-route.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Route } from "./route.ts";
@@ -120,7 +120,7 @@ function decideByCandidate(
   nowMs: number,
 ): Allowed | Denial | undefined {
   const { candidate } = pair;
-  const state: PolicyState = { buckets, failures, verified: NOTHING_VERIFIED };
+  const state: PolicyState = { buckets, failures, verified: NOTHING_VERIFIED, slowHashes: NOTHING_UNDER_WAY };
   const key = live.principal && findByDigest(live.principal.key, pair);
   if (live.principal !== undefined && live.target !== undefined && key !== undefined && pair.sameFront) {
     const routed = routeByCandidate(facts, live.route, live.target, pair);
@@ -131,10 +131,12 @@ function decideByCandidate(
   }
   const decision = decide(facts, candidate, state, nowMs, key && { kind: "matched", key });
   if (decision.kind !== "verify") return decision;
-  const { credential, candidates } = decision;
-  if (live.kind === "allow" || live.reason !== "key_unknown" || !wereTried(credential, candidates, pair))
+  const { credential, candidates, isCounted } = decision;
+  if (live.kind === "allow" || live.reason !== "key_unknown" || !wereTried(credential, candidates, pair)) {
+    if (isCounted) takeBackFailure(facts, candidate, state, nowMs);
     return undefined;
-  const refused = decide(facts, candidate, state, nowMs, UNMATCHED);
+  }
+  const refused = decide(facts, candidate, state, nowMs, { kind: "unmatched", isCounted });
   return refused.kind === "verify" ? undefined : refused;
 }
 
@@ -160,7 +162,7 @@ function isDerived({ access }: Route): boolean {
 // The live policy itself said nothing of the request: the process had no room, or something broke.
 const UNDECIDED: ReadonlySet<DenialReason> = new Set(["overloaded", "internal_error", "draining"]);
 const NOTHING_VERIFIED = { find: () => undefined };
-const UNMATCHED: Verification = { kind: "unmatched" };
+const NOTHING_UNDER_WAY = { isUnderWay: () => false };
 
 /** The candidate's record with the digest that the live policy just verified. */
 function findByDigest({ digest }: Key, { candidate, samePepper }: ShadowPair): Key | undefined {

@@ -34,7 +34,8 @@ async function settle(
 ): Promise<Settled> {
   try {
     const verification = await authorizer.verifier.verify(asked);
-    const decision = decide(facts, policy, authorizer.state, authorizer.clock.now(), verification);
+    const { isCounted } = asked;
+    const decision = decide(facts, policy, authorizer.state, authorizer.clock.now(), { ...verification, isCounted });
     return decision.kind === "verify" ? denyBroken("a verified credential asked for verification") : decision;
   } catch (error) {
     return denyBroken(error);

@@ -128,6 +128,7 @@ function decideDirectly(asked: Asked): Decision {
     buckets: createBucketTable(),
     failures: createBucketTable(),
     verified: { find: () => undefined },
+    slowHashes: { isUnderWay: () => false },
   };
   const decisions = Array.from({ length: times }, () => decide(facts, CONFIGURATION.policy, state, NOW));
   const last = decisions.at(-1);

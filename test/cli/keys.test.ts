@@ -49,7 +49,8 @@ async function decideOn(config: string, credential: string, method: string) {
   const rawHeaders = ["Authorization", `Bearer ${credential}`];
   const facts = { method, target: "/orders/1", rawHeaders, clientAddress, secure: false };
   const verified = { find: () => undefined };
-  const state = { buckets: createBucketTable(), failures: createBucketTable(), verified };
+  const slowHashes = { isUnderWay: () => false };
+  const state = { buckets: createBucketTable(), failures: createBucketTable(), verified, slowHashes };
   return decide(facts, loaded.configuration.policy, state, Date.now());
 }
 

@@ -156,6 +156,15 @@ describe("the built program, in several threads", () => {
     });
   });
 
+  test("hashes for no more guesses of one address than its budget admits, however many come at once", async () => {
+    await withProgram(async (program) => {
+      const guesses = Array.from({ length: 80 }, (_, index) => ask(program, `lk_slow_4444-guess-${index}`));
+      const right = ask(program, SLOW);
+      // The key that is not verified yet is a guess like others.
+      expect(tally(await Promise.all([...guesses, right]))).toEqual({ 401: 5, 429: 76 });
+    });
+  });
+
   test("fails no request under load when it is asked to stop", async () => {
     await withProgram(async (program) => {
       const agent = new Agent({ keepAlive: true, maxSockets: 24 });

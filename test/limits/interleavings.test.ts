@@ -75,6 +75,31 @@ describe("takeShared(), in every interleaving of its steps", { timeout: 60_000 }
     expect(seen).toContain("full taken taken");
   });
 
+  test("takeShared() keeps exactly what was taken and not given back", () => {
+    const four = createLimit(4, 64_000);
+    const back: Take = { ...both(four), cost: -1 };
+    const threads = [[both(four), back], [both(four), back], [both(four)]];
+    explore({ ...PATIENT, threads, prepare: (shelf) => shelf.set(0, 1, four, four.intervalMs, NOW) }, (ending) => {
+      expect(countTaken(ending)).toBe(5);
+      // One was spent beforehand, and the third thread keeps its own.
+      expectSpent(ending, [four], 2);
+    });
+  });
+
+  test("takeShared() gives nothing away when a thread dies while it gives back", () => {
+    const four = createLimit(4, 64_000);
+    const threads = [
+      [both(four), { ...both(four), cost: -1 }],
+      [both(four), both(four), both(four)],
+    ];
+    explore({ ...PATIENT, threads, mortal: 0 }, (ending) => {
+      const spent = ending.shelf.spentOf(1, four) ?? 0;
+      expect(ending.results[1]?.map(({ kind }) => kind)).toEqual(["taken", "taken", "taken"]);
+      expect(spent, ending.schedule.join(" ")).toBeGreaterThanOrEqual(3 - 1e-9);
+      expect(spent, ending.schedule.join(" ")).toBeLessThanOrEqual(4 + 1e-9);
+    });
+  });
+
   test("takeShared() does not refill twice what two threads saw pass", () => {
     // The second thread was told an earlier instant than the one it takes after.
     const threads = [[both(WIDE)], [{ ...both(WIDE), nowMs: NOW - 50 }], [both(WIDE)]];

@@ -7,6 +7,8 @@ export interface Take {
   readonly owner: number;
   readonly limits: readonly Limit[];
   readonly nowMs: number;
+  /** 1 where it is left out. */
+  readonly cost?: number;
 }
 
 export interface Scene {
@@ -92,7 +94,7 @@ function replay(scene: Scene, schedule: readonly string[]) {
     if (next === undefined) return;
     const shelves = { ...shelf.shelves, thread: thread.number };
     const wanted = next.limits.map((limit) => ({ limit, place: placeOf(next.owner, limit) }));
-    thread.current = scene.take(shelves, 0, wanted, 1, next.nowMs);
+    thread.current = scene.take(shelves, 0, wanted, next.cost ?? 1, next.nowMs);
     advance(thread);
   };
   const advance = (thread: Thread): void => {

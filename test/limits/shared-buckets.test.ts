@@ -47,7 +47,7 @@ const request = fc.record({
   gapMs: fc.constantFrom(0, 0, 0, 1, 700, 61_000),
   cost: fc.integer({ min: 1, max: 4 }),
   which: fc.constantFrom<readonly number[]>([0], [1], [0, 1], [1, 2], [2], [0, 1, 2]),
-  asks: fc.boolean(),
+  givesBack: fc.boolean(),
 });
 
 describe("openSharedBuckets()", () => {
@@ -61,15 +61,16 @@ describe("openSharedBuckets()", () => {
       fc.property(scenes, ([all, requests]) => {
         const [shared, own] = [open(shape), createBucketTable()];
         let nowMs = NOW;
-        for (const { owner, gapMs, cost, which, asks } of requests) {
+        for (const { owner, gapMs, cost, which, givesBack } of requests) {
           nowMs += gapMs;
           const limits = all.filter(
             ({ id }, index) => which.includes(index) && all.findIndex((one) => one.id === id) === index,
           );
-          expect(shared.take({ owner, limits, cost }, nowMs)).toEqual(own.take({ owner, limits, cost }, nowMs));
-          const [first] = limits;
-          if (!asks || first === undefined) continue;
-          expect(shared.retryAfter(owner, first, cost, nowMs)).toEqual(own.retryAfter(owner, first, cost, nowMs));
+          const taken = own.take({ owner, limits, cost }, nowMs);
+          expect(shared.take({ owner, limits, cost }, nowMs)).toEqual(taken);
+          if (!givesBack || taken.kind !== "taken") continue;
+          const back = { owner, limits, cost: -cost };
+          expect(shared.take(back, nowMs)).toEqual(own.take(back, nowMs));
         }
       }),
     );
@@ -105,7 +106,6 @@ describe("openSharedBuckets()", () => {
     const first = owners.map((owner) => take(owner, NOW));
     expect(first.filter((kind) => kind === "taken")).toHaveLength(8);
     expect(first.filter((kind) => kind === "full")).toHaveLength(12);
-    expect(shared.retryAfter("owner-19", createLimit(2, 60_000), 1, NOW)).toBe(1);
     // Those who have a bucket are still counted.
     expect(owners.slice(0, 8).map((owner) => take(owner, NOW))).toEqual(Array.from({ length: 8 }, () => "taken"));
     expect(owners.slice(0, 8).map((owner) => take(owner, NOW))).toEqual(Array.from({ length: 8 }, () => "denied"));
@@ -123,27 +123,6 @@ describe("openSharedBuckets()", () => {
       if (shared.take({ owner: `key-${index}`, limits, cost: 1 }, NOW).kind === "full") full += 1;
     }
     expect(full).toBe(0);
-  });
-
-  test("retryAfter() of a wait that was told holds when the clock was set back", () => {
-    let latestMs = NOW;
-    const shared = openSharedBuckets(allocateBuckets(), 1, () => latestMs);
-    const limit = createLimit(2, 60_000);
-    expect(shared.take({ owner: "a", limits: [limit], cost: 2 }, NOW).kind).toBe("taken");
-    latestMs = NOW - 3_600_000;
-    expect(shared.retryAfter("a", limit, 1, latestMs)).toBe(30);
-    latestMs += 30_000;
-    expect(shared.retryAfter("a", limit, 1, latestMs)).toBeUndefined();
-  });
-
-  test("retryAfter() of what another thread holds asks again in a second, and takes its lock from nobody", () => {
-    const shape = { shelves: 1, slotsPerShelf: 16, reach: 16 };
-    const memory = allocateBuckets(shape);
-    const shared = openSharedBuckets(memory, 1, () => NOW);
-    const locks = new Int32Array(memory.buffer, 0, LOCK_WORDS);
-    locks[0] = 7;
-    expect(shared.retryAfter("a", createLimit(2, 60_000), 1, NOW)).toBe(1);
-    expect(locks[0]).toBe(7);
   });
 
   test("freeLocks() frees what a thread left locked when it ended, which is refused until then", () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import type { Shelves, Wanted } from "../../src/limits/shared-take.ts";
-import { settle, type Taken, timeToWait, toQuota, toRetrySeconds } from "../../src/policy/bucket.ts";
+import { settle, spentAfter, type Taken, timeToWait, toQuota, toRetrySeconds } from "../../src/policy/bucket.ts";
 
 /** One access to shared memory that a thread is about to make. */
 export interface Step {
@@ -51,7 +51,7 @@ export function loadSteppedTake(change: (source: string) => string = (source) =>
   const own = [...body.matchAll(/^function (\w+)/gm)].map(([, name]) => name ?? "");
   const generators = body.replace(/^function (\w+)/gm, "function* $1");
   const stepped = `${CELLS}\n${yieldCalls(generators, [...cells, ...own])}\nreturn takeShared;`;
-  const pure = { settle, timeToWait, toQuota, toRetrySeconds };
+  const pure = { settle, spentAfter, timeToWait, toQuota, toRetrySeconds };
   return new Function(...Object.keys(pure), stepped)(...Object.values(pure));
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Buckets, Limit } from "../../src/policy/bucket.ts";
+import type { Buckets, Limit, Quota } from "../../src/policy/bucket.ts";
 import { createBucketTable } from "../../src/policy/bucket-table.ts";
 
 // A real instant: doubles are coarser there than near zero.
@@ -11,7 +11,13 @@ function createLimit(count: number, windowMs: number, capacity = count, id = `te
 }
 
 function take(table: Buckets, limits: readonly Limit[], nowMs: number, cost = 1, owner = "k") {
-  return table.take({ owner, limits, cost }, nowMs);
+  const taken = table.take({ owner, limits, cost }, nowMs);
+  return taken.kind === "full" ? { ...taken, quotas: [] } : taken;
+}
+
+/** What is left of a limit: a take of nothing tells. */
+function quotaOf(table: Buckets, limit: Limit, nowMs: number): Quota | undefined {
+  return take(table, [limit], nowMs, 0).quotas[0];
 }
 
 /** How many requests of cost 1 are admitted at one instant. */
@@ -126,15 +132,13 @@ describe("take()", () => {
         let nowMs = NOW;
         for (const gap of gaps) {
           nowMs += gap;
-          const open = [first, second].every((limit) => apart.retryAfter("k", limit, 1, nowMs) === undefined);
+          const open = [first, second].every((limit) => (quotaOf(apart, limit, nowMs)?.remaining ?? 0) > 0);
           const taken = take(both, [first, second], nowMs);
           expect(taken.kind).toBe(open ? "taken" : "denied");
           if (open) for (const limit of [first, second]) take(apart, [limit], nowMs);
           // What each bucket holds is what one that saw only the admitted requests holds.
           for (const limit of [first, second]) {
-            expect(both.retryAfter("k", limit, limit.capacity, nowMs)).toBe(
-              apart.retryAfter("k", limit, limit.capacity, nowMs),
-            );
+            expect(quotaOf(both, limit, nowMs)).toEqual(quotaOf(apart, limit, nowMs));
           }
         }
       }),
@@ -266,12 +270,26 @@ describe("the table of buckets", () => {
     expect(table.owners.size).toBe(100);
   });
 
-  test("retryAfter() takes nothing and makes no entry", () => {
+  test("take() of a negative cost gives back what was taken, and never more", () => {
     const table = createBucketTable();
-    expect(table.retryAfter("k", limit, 1, NOW)).toBeUndefined();
-    expect(table.owners.size).toBe(0);
-    countAdmitted(table, [limit], NOW);
-    expect(table.retryAfter("k", limit, 1, NOW)).toBe(30);
-    expect(table.retryAfter("k", limit, 1, NOW)).toBe(30);
+    expect(countAdmitted(table, [limit], NOW)).toBe(2);
+    take(table, [limit], NOW, -1);
+    expect(countAdmitted(table, [limit], NOW)).toBe(1);
+    // By then one of the two has come back by itself.
+    take(table, [limit], NOW + 45_000, -1);
+    take(table, [limit], NOW + 45_000, -1);
+    expect(countAdmitted(table, [limit], NOW + 45_000)).toBe(2);
+  });
+
+  test("take() of a negative cost leaves a bucket as if the request had not been, whatever passed between", () => {
+    fc.assert(
+      fc.property(limits, fc.nat(90_000), fc.nat(5), (limit, pauseMs, others) => {
+        const [given, never] = [createBucketTable(), createBucketTable()];
+        for (const table of [given, never]) for (let count = 0; count < others; count += 1) take(table, [limit], NOW);
+        if (take(given, [limit], NOW).kind === "taken") take(given, [limit], NOW + pauseMs, -1);
+        const [quota, expected] = [given, never].map((table) => quotaOf(table, limit, NOW + pauseMs));
+        expect(quota?.remaining).toBe(expected?.remaining);
+      }),
+    );
   });
 });

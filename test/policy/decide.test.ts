@@ -1252,6 +1252,34 @@ describe("the budget of failures", () => {
     expect(slow({ kind: "unmatched" })).toEqual(over());
   });
 
+  test("decide() counts a slow hash before it begins, and gives that back unless it fails", () => {
+    const { request } = start(withKey(SLOW_KEY));
+    const [key] = createPolicy(withKey(SLOW_KEY)).keys.all();
+    if (key === undefined) throw new Error("the policy has one key");
+    const verify = { verify: ["pos"], credential: KEY };
+    const ended = (verification: Verification) =>
+      request({ credential: KEY }, NOW, { ...verification, isCounted: true });
+    for (let attempt = 0; attempt < 2; attempt += 1) expect(request({ credential: KEY })).toEqual(verify);
+    expect(request({ credential: KEY })).toEqual(over());
+    expect(ended({ kind: "matched", key })).toEqual(ALLOWED);
+    expect(request({ credential: KEY })).toEqual(verify);
+    expect(ended({ kind: "overloaded" })).toEqual(denial("overloaded", { route: READ }));
+    expect(request({ credential: KEY })).toEqual(verify);
+    expect(ended({ kind: "unmatched" })).toEqual(denial("key_unknown", { route: READ }));
+    expect(request({ credential: KEY })).toEqual(over());
+  });
+
+  test("decide() counts no slow hash that runs already, and who waited for it when it fails", () => {
+    const state = { ...createState(), slowHashes: { isUnderWay: () => true } };
+    const { request } = start(withKey(SLOW_KEY), state);
+    for (let attempt = 0; attempt < 9; attempt += 1) {
+      expect(request({ credential: KEY })).toEqual({ verify: ["pos"], credential: KEY });
+    }
+    const failed = () => request({ credential: KEY }, NOW, { kind: "unmatched", isCounted: false });
+    for (let attempt = 0; attempt < 2; attempt += 1) expect(failed()).toEqual(denial("key_unknown", { route: READ }));
+    expect(failed()).toEqual(over());
+  });
+
   test("decide() refuses bad credentials as over budget when it cannot count them", () => {
     const { request } = start(withKey(), createState(new Map(), createBucketTable(0)));
     expect(request({ credential: UNKNOWN })).toEqual(over({ retryAfterSeconds: 1 }));

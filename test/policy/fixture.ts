@@ -121,7 +121,12 @@ export function createState(
   verified: ReadonlyMap<string, string> = new Map(),
   failures: BucketTable = createBucketTable(),
 ): OpenState {
-  return { buckets: createBucketTable(), failures, verified: { find: (credential) => verified.get(credential) } };
+  return {
+    buckets: createBucketTable(),
+    failures,
+    verified: { find: (credential) => verified.get(credential) },
+    slowHashes: { isUnderWay: () => false },
+  };
 }
 
 export function toFacts(request: RequestLiteral): RequestFacts {

@@ -31,7 +31,12 @@ export async function openPlane(generation: Generation, breakPart: (gateway: Gat
   const tunnels = new Set<Tunnel>();
   const gateway = breakPart({
     current: () => generation,
-    state: { buckets: createBucketTable(), failures: createBucketTable(), verified: { find: () => undefined } },
+    state: {
+      buckets: createBucketTable(),
+      failures: createBucketTable(),
+      verified: { find: () => undefined },
+      slowHashes: { isUnderWay: () => false },
+    },
     clock: systemClock,
     verifier: { verify: () => Promise.resolve({ kind: "unmatched" }) },
     forwarder: () => forwarder,
