@@ -76,7 +76,9 @@ const upstreamFields = z.strictObject({
   timeouts: z
     .strictObject({
       connect: timer().prefault("2s").describe("Time to open a connection, or to wait for one that is free"),
-      response: timer().prefault("60s").describe("Time from the request's end to the first byte of the response"),
+      response: timer()
+        .prefault("60s")
+        .describe("Time from the request's end to the end of the response's head; interim answers do not extend it"),
       idle: timer().prefault("5m").describe("Longest silence within a response body, or on a WebSocket"),
     })
     .prefault({})

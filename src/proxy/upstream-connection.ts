@@ -140,7 +140,7 @@ export class UpstreamConnection implements Entry {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#await(this.#times.idleMs);
+    if (this.#reader !== undefined) this.#moved(this.#reader);
     this.socket.resume();
   }
 
@@ -174,6 +174,11 @@ export class UpstreamConnection implements Entry {
 
   #await(timeMs: number): void {
     this.#deadlineMs = this.#owner.elapsed() + timeMs;
+  }
+
+  /** The upstream has so long for the final head: neither a part of it nor an interim answer gives it more. */
+  #moved(reader: ResponseReader): void {
+    if (!reader.isAwaitingHead) this.#await(this.#times.idleMs);
   }
 
   readonly #onConnect = (): void => {
@@ -239,7 +244,7 @@ export class UpstreamConnection implements Entry {
       this.#handOver(reader.switched, sink, Buffer.from(buffer.subarray(end, to)));
       return false;
     }
-    this.#await(reader.isAwaitingHead ? this.#times.responseMs : this.#times.idleMs);
+    this.#moved(reader);
     if (sink.answerRead()) return true;
     this.#paused = true;
     this.socket.pause();

@@ -14,6 +14,9 @@ const ONLY_OURS: ReadonlyMap<string, string> = new Map([
     "undici passes the reason on without its part with the control byte",
   ],
   ["an answer with a 100 nobody asked for is put right", "undici breaks such an exchange off"],
+  ...["interim answers", "hints"].map(
+    (what) => [`${what} without end are no answer in time`, "undici takes an interim answer for progress"] as const,
+  ),
   ["the bundle holds little of undici and zod but what is used of them", "undici is in the bundle"],
 ]);
 
