@@ -50,6 +50,7 @@ export function judgeTarget(target: string, rules: PathRules): Target {
   }
   if (!path.startsWith("/")) return refuse("the target is not an absolute path (RFC 9112 origin-form)");
   if (!PLAIN_PATH.test(path)) return refuse("the path holds a byte that RFC 3986 does not allow in a path");
+  if (path.length > MAX_READ_CHARACTERS && MANIFOLD.test(path)) return refuse(TOO_MANY_READINGS);
 
   const segments: string[] = [];
   const undecoded: string[] = [];
@@ -65,14 +66,17 @@ export function judgeTarget(target: string, rules: PathRules): Target {
     return refuse("the path holds an empty segment (//)");
   }
   const differs = undecoded.some((segment, index) => segment !== segments[index]);
-  return {
-    kind: "target",
-    path,
-    query,
-    readings: toReadings(fold(segments, rules)),
-    undecoded: differs ? toReadings(fold(undecoded, rules)) : undefined,
-  };
+  const readings = toReadings(fold(segments, rules));
+  const readUndecoded = differs ? toReadings(fold(undecoded, rules)) : undefined;
+  if (readings === "too many" || readUndecoded === "too many") return refuse(TOO_MANY_READINGS);
+  return { kind: "target", path, query, readings, undecoded: readUndecoded };
 }
+
+// What all readings of one path may have together. Some 3 ms are spent on so many, before anybody has shown a key.
+const MAX_READ_CHARACTERS = 32 * 1024;
+const TOO_MANY_READINGS = "the path can be read in several ways and is too long to be read in all of them";
+// What may have more than one reading: see `toReadings`.
+const MANIFOLD = /\/\/|;|%(?:2[3F]|3[BF])/i;
 
 function refuse(problem: string): Target {
   return { kind: "refused", problem };
@@ -134,16 +138,31 @@ const STEPS: readonly ((path: Segments) => Segments)[] = [
 ];
 
 /** The literal reading first, then every other that some upstream would see. */
-function toReadings(segments: Segments): readonly Segments[] {
+function toReadings(segments: Segments): readonly Segments[] | "too many" {
   const isPlain = segments.every((segment, index) => {
     return segment === "" ? index === segments.length - 1 : !/[/?#;]/.test(segment);
   });
   if (isPlain) return [segments];
   const readings = new Map([[JSON.stringify(segments), segments]]);
+  let characters = countCharacters(segments);
   for (const step of STEPS) {
-    for (const reading of [...readings.values()].map(step)) readings.set(JSON.stringify(reading), reading);
+    for (const reading of [...readings.values()]) {
+      const stepped = step(reading);
+      const name = JSON.stringify(stepped);
+      if (readings.has(name)) continue;
+      characters += countCharacters(stepped);
+      if (characters > MAX_READ_CHARACTERS) return "too many";
+      readings.set(name, stepped);
+    }
   }
   return [...readings.values()];
+}
+
+/** With the slash before each segment. */
+function countCharacters(segments: Segments): number {
+  let characters = segments.length;
+  for (const segment of segments) characters += segment.length;
+  return characters;
 }
 
 function endAt(path: Segments, delimiter: string): Segments {

@@ -161,6 +161,50 @@ describe("judgeTarget() under the default rules", () => {
   });
 });
 
+describe("judgeTarget() of long paths", () => {
+  const ALLOW_ALL: Partial<PathRules> = {
+    encodedSlash: "allow",
+    encodedDelimiters: "allow",
+    matrixParameters: "allow",
+    emptySegments: "allow",
+  };
+  const MOST_WAYS = "/x%3Fy%23z";
+  const units = ["/a;b//c%2F", "/A%61;//%2F", "/a%2Fb", "//", "/;", "/%C3%A9;", "/%EF%B7%BA;"];
+
+  test.each(units)("judgeTarget() reads no more of %s again and again than it would of a page", (unit) => {
+    let refused = 0;
+    for (let count = 1; count <= 100_000 && count * unit.length < 1024 * 1024; count *= 3) {
+      const judged = judge(unit.repeat(count) + MOST_WAYS, ALLOW_ALL);
+      if (judged.kind === "refused") {
+        expect(judged.problem).toMatch(/several ways/);
+        refused += 1;
+        continue;
+      }
+      const all = [judged.readings, judged.undecoded ?? []];
+      for (const readings of all) expect(readings.flat().join("/").length).toBeLessThanOrEqual(32 * 1024);
+    }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  test("judgeTarget() takes no time that grows with what it refuses", () => {
+    const before = process.cpuUsage();
+    for (const unit of units) judge(unit.repeat((1024 * 1024) / unit.length) + MOST_WAYS, ALLOW_ALL);
+    // Some 5 ms each, most of it one look at a megabyte; read in all ways it takes seconds.
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(500);
+  });
+
+  test("judgeTarget() reads what has one reading however long it is", () => {
+    const path = "/orders".repeat(20_000);
+    expect(judge(path, ALLOW_ALL)).toMatchObject({ kind: "target", path });
+    expect(judge(`${path}/%C3%A9`, ALLOW_ALL)).toMatchObject({ kind: "target" });
+  });
+
+  test("judgeTarget() reads a path of ordinary length in every way", () => {
+    const path = `/files/${"a%2Fb/".repeat(100)}${"c;v=1/".repeat(20)}${MOST_WAYS}`;
+    expect(judge(path, ALLOW_ALL)).toMatchObject({ kind: "target" });
+  });
+});
+
 describe("judgeTarget() under looser rules", () => {
   const cases: readonly (readonly [
     target: string,
