@@ -1,3 +1,4 @@
+import { slashOut } from "./slashes.ts";
 import type { Segments } from "./target.ts";
 
 // A segment of lower-case ASCII that no file system trims is its own loose form.
@@ -6,27 +7,44 @@ const TIGHT_SEGMENT = /^[^A-Z\u0080-\uffff:]*[^A-Z\u0080-\uffff:. ]$/;
 // A plain slash divides nothing further: where a reading may hold one, another is divided at it already.
 const ASCII = /^[^\u0080-\uffff]*$/;
 
+const MARKS = /\p{M}+/gu;
+// Lower-case letters with a stroke and the like, Greek ones, and colons.
+const LIKENESSES: ReadonlyMap<string, string> = new Map([
+  ...zip("đħıłøŧƀɨƚɵƫʈƶǥɡһ", "dhilotbilottzggh"),
+  ...zip("αγδεθπσςτφω", "agdetpsstfo"),
+  ...zip("∶։", "::"),
+]);
+
+function zip(letters: string, plain: string): readonly (readonly [string, string])[] {
+  return Array.from(letters, (letter, index) => [letter, plain.charAt(index)] as const);
+}
+
 /**
  * A path as the loosest upstream reads it: case ignored (Express, ASP.NET), no difference between
- * `/a` and `/a/` (Express, Django), compatibility characters for plain ones (best-fit code pages),
+ * `/a` and `/a/` (Express, Django), plain characters for those that look like them (best-fit code pages),
  * and the ends that Windows ignores in file names. Used to find routes it must not be mistaken for.
  */
 export function loosen(segments: Segments): readonly Segments[] {
   if (segments.every((segment) => TIGHT_SEGMENT.test(segment))) return [segments];
   const loose = segments.map(loosenSegment).filter((segment) => segment !== "");
   if (segments.every((segment) => ASCII.test(segment))) return [loose];
-  const divided = segments.flatMap((segment) => segment.normalize("NFKC").split("/"));
+  const divided = segments.flatMap((segment) => toPlain(segment).split(/[/\\]/));
   if (divided.length === segments.length) return [loose];
-  // A slash that comes out of a compatibility character divides the path for some, and for others does not.
+  // A slash that comes out of another character divides the path for some, and for others does not.
   return [loose, divided.map(loosenSegment).filter((segment) => segment !== "")];
 }
 
 /** One segment, or one literal of a route, in its loose form. */
 export function loosenSegment(segment: string): string {
   if (TIGHT_SEGMENT.test(segment)) return segment;
-  const name = ASCII.test(segment) ? segment.toLowerCase() : foldCase(segment.normalize("NFKC"));
+  const name = ASCII.test(segment) ? segment.toLowerCase() : foldCase(toPlain(segment));
   const trimmed = name.slice(0, endOfName(name));
   return trimmed === "" ? name : trimmed;
+}
+
+/** Slashes first: the fraction slash that NFKD makes of `½` is nobody's. */
+function toPlain(text: string): string {
+  return slashOut(text).normalize("NFKD").replace(MARKS, "");
 }
 
 /** Where Windows takes a name to end. Without a pattern: one that looks for an end takes the square of the length. */
@@ -38,10 +56,11 @@ function endOfName(name: string): number {
   return end;
 }
 
-/** Up and down again, letter by letter: `ſ` and `K` are `s` and `k` to whoever compares in capitals. */
+/** Up and down again, letter by letter, since `ſ` and `K` are `s` and `k` to whoever compares in capitals; then as code pages have it. */
 function foldCase(text: string): string {
   return Array.from(text, (letter) => {
     const upper = letter.toUpperCase();
-    return (upper.length === letter.length ? upper : letter).toLowerCase();
+    const lower = (upper.length === letter.length ? upper : letter).toLowerCase();
+    return LIKENESSES.get(lower) ?? lower;
   }).join("");
 }

@@ -1,3 +1,5 @@
+import { slashOut } from "./slashes.ts";
+
 /** How the parts of a path that parsers disagree on are treated. The strict value is the default everywhere. */
 export interface PathRules {
   readonly encodedSlash: "reject" | "allow";
@@ -115,7 +117,7 @@ const DOT_SEGMENT = /(?:^|[/\\])\.{1,2} *(?:[/\\;?#:]|$)/;
 function judgeSegment(decoded: string, rules: PathRules): string | undefined {
   if (decoded.includes("\\")) return "the path holds a backslash";
   // Best-fit code pages make plain dots and slashes of U+FF0E, U+2025 and U+FF0F, as NFKC does.
-  if (DOT_SEGMENT.test(decoded.normalize("NFKC"))) return "the path holds a dot segment";
+  if (DOT_SEGMENT.test(slashOut(decoded).normalize("NFKC"))) return "the path holds a dot segment";
   if (CONTROL.test(decoded)) return "the path holds an encoded control byte";
   // Judged after decoding: `%25%32%65` and `%252e` are both `%2e` to whoever decodes once more.
   if (/%[0-9A-Fa-f]{2}/.test(decoded)) return "the path holds a doubly encoded byte";

@@ -1595,6 +1595,14 @@ describe("paths that two upstreams could read differently", () => {
     "/%EF%BC%8Fadmin/",
     "/admin%20:$DATA",
     "/a/admin/",
+    ...["%E2%88%95", "%E2%81%84", "%E2%88%96", "%C2%A5", "%E2%82%A9", "%EF%BC%BC"].map((slash) => `/admin${slash}x`),
+    "/%C4%80dmin",
+    "/adm%C4%B0n/x",
+    "/adm%C4%B1n",
+    "/a%CC%88dmin",
+    "/%CE%B1dmin",
+    "/a%C4%91min",
+    "/admin%E2%88%B6$DATA",
   ];
   test.each(mistakable)(
     "decide() takes %j, which a loose upstream sees under another route, for no route",
@@ -1612,6 +1620,21 @@ describe("paths that two upstreams could read differently", () => {
       expect(once(open, { target })).toMatchObject({ allow: "* /**" });
     },
   );
+
+  test("decide() keeps ordinary paths outside ASCII, where they can be taken for no other route", () => {
+    const routes = [
+      { match: "* /admin/**", scopes: ["admin"] },
+      { match: "* /café/{id}", public: true },
+      { match: "* /{resource}", public: true },
+      { match: "* /日本/**", public: true },
+    ] as const;
+    const policy = { routes, keys: [{ id: "k", credential: KEY, scopes: ["*"] }] };
+    for (const path of ["/café/1", "/café/½", "/日本/がんばれ", "/Ünïcödé", "/αβγ", "/adminé", "/Ωmega"]) {
+      expect({ path, decision: once(policy, { target: encodeURI(path) }) }).toMatchObject({
+        decision: { allow: expect.any(String) },
+      });
+    }
+  });
 
   test("decide() keeps apart two spellings that have a route each, and minds none that asks for the same", () => {
     const routes = [

@@ -11,6 +11,15 @@ describe("loosen()", () => {
     [["items:batchGet"], [["items:batchget"]]],
     [["..."], [["..."]]],
     [["ſtraße"], [["straße"]]],
+    [["Āİ\u0308ıłα∶$x"], [["aiila"]]],
+    [["½"], [["1⁄2"]]],
+    ...["∕", "⁄", "∖", "¥", "₩", "／"].map((slash): (typeof cases)[number] => [
+      [`a${slash}é`, "C"],
+      [
+        ["a/e", "c"],
+        ["a", "e", "c"],
+      ],
+    ]),
     [
       ["ａ／B", "c"],
       [

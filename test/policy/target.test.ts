@@ -105,6 +105,9 @@ describe("judgeTarget() under the default rules", () => {
     ["/a/..::$DATA/b", /dot segment/],
     ["/a/%E2%80%A5/b", /dot segment/],
     ["/a/%EF%BC%8E%EF%BC%8E%EF%BC%8Fb", /dot segment/],
+    ...["%E2%88%95", "%E2%81%84", "%E2%88%96", "%C2%A5", "%E2%82%A9"].map(
+      (slash) => [`/a/..${slash}b`, /dot segment/] as const,
+    ),
     ["/a%2Fb", /encoded slash/],
     ["/a\\..\\b", /does not allow/],
     ["/a%5Cb", /backslash/],

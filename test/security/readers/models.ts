@@ -23,10 +23,20 @@ export const MODELS: Readonly<Record<string, Model>> = {
       .replace(/(?<=.)\/$/, ""),
   Windows: (target) => windowsPath(decode(pathOf(target))),
   "a best-fit code page": (target) => normalise(decode(pathOf(target))?.normalize("NFKC")),
+  "a best-fit code page without the letter": (target) => normalise(toCodePage(decode(pathOf(target)))),
   "a resolver of references": (target) =>
     URL.canParse(target, "http://upstream") ? decode(new URL(target, "http://upstream").pathname) : undefined,
   "a decoder that cuts the query afterwards": (target) => normalise(decode(pathOf(target))?.split(/[?#]/, 1)[0]),
 };
+
+/** Unicode's WindowsBestFit/bestfit1252.txt, for what others of these code pages do too: no slash and no mark is left. */
+function toCodePage(path: string | undefined): string | undefined {
+  return path
+    ?.replace(/[\u2215\u2044\u2216\u00a5\u20a9]/g, "/")
+    .normalize("NFKD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .replaceAll("\u0131", "i");
+}
 
 function pathOf(target: string): string {
   return target.split("?", 1)[0] ?? "";

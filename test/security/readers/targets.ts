@@ -1,7 +1,25 @@
 import fc from "fast-check";
 
 // What the routes of a test are made of, and names that are nearly so.
-const WORDS = ["admin", "admin", "public", "api", "edit", "x", "users", "..", ".", "", "~", "%", "é", "ａdmin", "adſ"];
+const WORDS = [
+  "admin",
+  "admin",
+  "public",
+  "api",
+  "edit",
+  "x",
+  "users",
+  "..",
+  ".",
+  "",
+  "~",
+  "%",
+  "é",
+  "ａdmin",
+  "adſ",
+  "Ādmin",
+  "admın",
+];
 const SEPARATORS = [
   "/",
   "/",
@@ -19,6 +37,9 @@ const SEPARATORS = [
   "%5C",
   "%252f",
   "／",
+  "∕",
+  "¥",
+  "..∖",
 ];
 const TAILS = [
   "",
