@@ -42,6 +42,8 @@ const MAX_UNREAD_BYTES = 64 * 1024;
 // A client that is refused may still be sending. Small remainders are read so that the refusal arrives and the
 // connection lives on; past this the connection is cut.
 const MAX_DISCARDED_BYTES = 1024 * 1024;
+// However it comes: nobody waits for it, and byte by byte it would hold a connection for weeks.
+const DISCARDING_MS = 10_000;
 // For the client to read the last answer and end its side; a reset would destroy what it has not read yet.
 const CLOSING_MS = 2_000;
 // For the last of an answer to leave to a client that reads slowly: a few hundred kilobytes at most.
@@ -383,6 +385,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
   discardBody(exchange: HttpExchange): void {
     this.#bodyPaused = false;
     this.#bodyBytes = 0;
+    this.#requestDeadlineMs = Math.min(this.#requestDeadlineMs, this.#host.elapsed() + DISCARDING_MS);
     this.readBody(
       exchange,
       { bodyData: () => false, bodyEnd: ignore, bodyFailed: () => exchange.abort() },

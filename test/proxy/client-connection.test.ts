@@ -172,4 +172,41 @@ describe("ClientConnection", () => {
     host.pass(2_000);
     expect(connection?.socket.destroyed).toBe(true);
   });
+
+  test("ends the connection of a refused client that sends its body a byte at a time", async () => {
+    host = await startClientHost(answerOk);
+    const client = await host.open();
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    await client.until((text) => text.endsWith("ok"));
+    let sent = 0;
+    for (; host.connections.size > 0 && sent < 20; sent += 1) {
+      client.send("x");
+      await new Promise(setImmediate);
+      host.pass(1_000);
+      await new Promise(setImmediate);
+    }
+    expect(sent).toBeGreaterThanOrEqual(10);
+    expect(sent).toBeLessThan(15);
+    await client.closed;
+  });
+
+  test("lets the connection live on where the rest of a refused body comes soon", async () => {
+    host = await startClientHost(answerOk);
+    const client = await host.open();
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    await client.until((text) => text.endsWith("ok"));
+    client.send("body");
+    const [connection] = host.connections;
+    while (connection?.isIdle === false) await new Promise(setImmediate);
+    // Together longer than a body may be thrown away, each shorter than an idle connection is kept.
+    for (let second = 0; second < 4; second += 1) host.pass(1_000);
+    client.send(GET);
+    await client.until((text) => text.split("HTTP/1.1 200").length === 3);
+    for (let second = 0; second < 4; second += 1) host.pass(1_000);
+    client.send(GET);
+    await client.until((text) => text.split("HTTP/1.1 200").length === 4);
+    for (let second = 0; second < 4; second += 1) host.pass(1_000);
+    expect(host.connections.size).toBe(1);
+    client.socket.destroy();
+  });
 });
