@@ -94,11 +94,17 @@ export function foldParameter(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
 }
 
-function decodeLeniently(text: string): string {
+/** A part of a query as it is to whoever decodes the most: ASP.NET knows `%u004d` too, and many mind no bytes that are no UTF-8. */
+export function decodeLeniently(text: string): string {
   if (!text.includes("%") && !text.includes("+")) return text;
+  const started = text.replaceAll("+", " ").replace(/%u([0-9A-F]{4})/gi, fromHex);
   try {
-    return decodeURIComponent(text.replaceAll("+", " "));
+    return decodeURIComponent(started);
   } catch {
-    return text;
+    return started.replace(/%([0-9A-F]{2})/gi, fromHex);
   }
+}
+
+function fromHex(_: string, hex: string): string {
+  return String.fromCharCode(Number.parseInt(hex, 16));
 }

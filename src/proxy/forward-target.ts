@@ -1,4 +1,4 @@
-import { findUrlCredentials, foldParameter, PARAMETER_SEPARATOR } from "../policy/credential.ts";
+import { decodeLeniently, findUrlCredentials, foldParameter, PARAMETER_SEPARATOR } from "../policy/credential.ts";
 import { isPrefixedKey } from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Route } from "../policy/route.ts";
@@ -58,6 +58,6 @@ const OVERRIDE_PARAMETERS: ReadonlySet<string> = new Set(["xhttpmethodoverride",
  */
 function isMethodOverride(name: string): boolean {
   if (name.length < 7) return false;
-  const decoded = name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const decoded = decodeLeniently(name);
   return /^[^A-Za-z0-9]+method(?:[^A-Za-z0-9]|$)/i.test(decoded) || OVERRIDE_PARAMETERS.has(foldParameter(decoded));
 }

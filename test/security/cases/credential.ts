@@ -82,6 +82,7 @@ const IN_URL: readonly (readonly [title: string, query: string])[] = [
   ["a parameter in camel case", "apiKey={key}"],
   ["a parameter in capitals", "API-KEY={key}"],
   ["an encoded parameter name", "api%5fkey={key}"],
+  ["a parameter name in an escape of ASP.NET", "%u0061pi_key={key}"],
   ["an access token", "access_token={key}"],
   ["any other parameter", "q={key}"],
   ["an encoded value", "q=%74k_live_a11ce0000000000000000000a11ce001"],

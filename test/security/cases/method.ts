@@ -24,6 +24,8 @@ const PARAMETERS: readonly (readonly [title: string, query: string, left: string
   ["_method twice", "_method=PUT&a=1&_method=DELETE", "?a=1"],
   ["_method without a value", "a=1&_method", "?a=1"],
   ["X-HTTP-Method-Override, as ASP.NET reads it", "a=1&X-HTTP-Method-Override=DELETE", "?a=1"],
+  ["X-HTTP-Method-Override in an escape of ASP.NET", "a=1&X-HTTP-%u004dethod-Override=DELETE", "?a=1"],
+  ["_method in an escape of ASP.NET", "a=1&%u005fmethod=DELETE", "?a=1"],
   ["x_http_method_override", "a=1&x_http_method_override=DELETE", "?a=1"],
   ["X-HTTP-Method", "a=1&X-HTTP-Method=DELETE", "?a=1"],
   ["X-Method-Override", "a=1&X-Method-Override=DELETE", "?a=1"],
