@@ -27,7 +27,7 @@ const FORWARDED_HOST = "x-forwarded-host";
  */
 export function findOrigin(peer: Peer, rawHeaders: readonly string[], trusted: TrustedProxies): Origin {
   const { address } = peer;
-  const forwardedFor = trusted.address?.contains(address) ? readList(rawHeaders, FORWARDED_FOR) : undefined;
+  const forwardedFor = trusted.address?.contains(address) ? readForwardedFor(rawHeaders) : undefined;
   const proto = trusted.scheme?.contains(address) ? readScheme(rawHeaders) : undefined;
   return {
     clientAddress: walk(forwardedFor, address, trusted.address) ?? address,
@@ -39,8 +39,15 @@ export function findOrigin(peer: Peer, rawHeaders: readonly string[], trusted: T
 
 /** The scheme that `X-Forwarded-Proto` states: each hop appends, so of several the last is our peer's. */
 export function readScheme(rawHeaders: readonly string[]): string | undefined {
-  return readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
+  const stated = readList(rawHeaders, FORWARDED_PROTO)?.split(",").at(-1)?.trim().toLowerCase();
+  return stated && (WEBSOCKET_SCHEMES.get(stated) ?? stated);
 }
+
+// Traefik states these of an upgrade; RFC 6455 §3 makes them of http and https.
+const WEBSOCKET_SCHEMES: ReadonlyMap<string, string> = new Map([
+  ["ws", "http"],
+  ["wss", "https"],
+]);
 
 /** The client address as a peer states it that is believed in any case; undefined where it states none. */
 export function readForwardedAddress(
@@ -48,10 +55,16 @@ export function readForwardedAddress(
   peer: Address,
   trusted: NetworkSet | undefined,
 ): Address | undefined {
-  const forwardedFor = readList(rawHeaders, FORWARDED_FOR);
+  const forwardedFor = readForwardedFor(rawHeaders);
   if (forwardedFor === undefined) return undefined;
   const contains = (address: Address) => address.text === peer.text || trusted?.contains(address) === true;
   return walk(forwardedFor, peer, { contains });
+}
+
+/** A list without an entry is none (RFC 9110 §5.6.1.2). */
+function readForwardedFor(rawHeaders: readonly string[]): string | undefined {
+  const list = readList(rawHeaders, FORWARDED_FOR);
+  return list === undefined || /^[ \t,]*$/.test(list) ? undefined : list;
 }
 
 /** From the right to the first address that is not trusted; undefined where an entry on the way is no address. */

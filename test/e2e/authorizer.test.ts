@@ -416,6 +416,7 @@ describe("the built program as an authoriser", () => {
     expect(await statusOf(traefik)).toBe(403);
     expect(await statusOf(traefik.filter((line) => !line.startsWith("X-Forwarded-Proto")))).toBe(403);
     expect(await statusOf(secure(traefik))).toBe(200);
+    expect(await statusOf(secure(traefik).map((line) => line.replace("Proto: https", "Proto: wss")))).toBe(200);
     expect(await statusOf(ingress)).toBe(403);
     expect(await statusOf(secure(ingress))).toBe(200);
     // Of two that differ, one is not the gateway's.

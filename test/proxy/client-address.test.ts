@@ -33,6 +33,29 @@ describe("findOrigin()", () => {
     expect(origin.forwardedFor).toBe("address" in trusted ? "203.0.113.9" : undefined);
   });
 
+  test.for([
+    ["https", true],
+    ["HTTPS", true],
+    ["wss", true],
+    ["http, wss", true],
+    ["http", false],
+    ["ws", false],
+    ["wss, ws", false],
+    ["ftp", false],
+    ["", false],
+  ] as const)("knows a WebSocket's scheme for what it is over: %s", ([scheme, secure]) => {
+    const lines = ["X-Forwarded-Proto", scheme];
+    expect(findOrigin(PROXY, lines, { ...NOBODY, scheme: TRUST }).secure).toBe(secure);
+    // What says nothing of http is as if it were not there.
+    const over = findOrigin({ ...PROXY, encrypted: true }, lines, { ...NOBODY, scheme: TRUST });
+    expect(over.secure).toBe(!["http", "ws"].includes(scheme.split(", ").at(-1) ?? ""));
+  });
+
+  test.each(["", ",", " , "])("takes a list of no addresses for none: %j", (list) => {
+    const origin = findOrigin(PROXY, ["X-Forwarded-For", list], { ...NOBODY, address: TRUST });
+    expect(origin).toMatchObject({ clientAddress: PROXY.address, forwardedFor: undefined });
+  });
+
   test("does not take who is trusted in the scheme for a hop on the way to the client", () => {
     const trusted = { ...NOBODY, address: compileNetworks(["10.0.0.1"]), scheme: TRUST };
     const origin = findOrigin(PROXY, ["X-Forwarded-For", "203.0.113.9, 10.0.0.2"], trusted);

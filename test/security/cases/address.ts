@@ -125,6 +125,16 @@ export const ADDRESS_CASES: readonly Case[] = [
       },
     ],
   },
+  ...["X-Forwarded-For:", "X-Forwarded-For: ,"].map(
+    (line): Case => ({
+      name: `a trusted proxy that names no client says nothing of it: ${line}`,
+      setup: "trusting",
+      from: TRUSTED,
+      send: message("GET /any/{tag} HTTP/1.1", [KEY, line]),
+      answers: [200],
+      upstream: [{ method: "GET", target: "/any/{tag}", present: { "x-forwarded-for": [TRUSTED] } }],
+    }),
+  ),
   {
     name: "a trusted proxy's host that is no authority is not handed on",
     setup: "trusting",
