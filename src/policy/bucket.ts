@@ -83,6 +83,11 @@ export function spentAfter(spentMs: number, limit: Limit, cost: number): number 
   return Math.max(0, spentMs + cost * limit.intervalMs);
 }
 
+/** The limits that have not got so much left: of those of a denied take, the ones that denied it. */
+export function findShort(quotas: readonly Quota[], cost: number): readonly Limit[] {
+  return quotas.filter(({ remaining }) => remaining < cost).map(({ limit }) => limit);
+}
+
 function graceOf({ intervalMs }: Limit): number {
   return Math.min(GRACE_MS, GRACE_INTERVALS * intervalMs);
 }

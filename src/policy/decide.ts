@@ -1,4 +1,4 @@
-import type { Demand, Limit, Taken } from "./bucket.ts";
+import { type Demand, findShort, type Limit, type Taken } from "./bucket.ts";
 import { findUrlCredentials, readCredential } from "./credential.ts";
 import {
   type Allowed,
@@ -17,7 +17,7 @@ import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import { type Route, type ScopeTemplate, toScope } from "./route.ts";
-import { grantsScope } from "./scope.ts";
+import { ALL_SCOPES, grantsScope } from "./scope.ts";
 import { type JudgedTarget, judgeTarget, type Segments } from "./target.ts";
 
 /**
@@ -89,12 +89,13 @@ export function decideVerified(
   if (statusProblem !== undefined) return denyVerified(statusProblem, routed, principal);
   if (route === undefined) return denyVerified("route_unknown", routed, principal, { detail: routed.detail });
 
-  const missing = findMissingScopes(route, key, facts.method, routed.segments, policy);
-  if (missing !== undefined) return denyVerified("scope_insufficient", routed, principal, missing);
-  if (key.readOnly && !READ_METHODS.has(facts.method)) return denyVerified("key_read_only", routed, principal);
-  if (!admits(key.networks, facts) || !admits(route.networks, facts)) {
-    return denyVerified("address_denied", routed, principal);
+  const scopes = findMissingScopes(route, key, facts.method, routed.segments, policy);
+  if (scopes !== undefined) {
+    return denyVerified("scope_insufficient", routed, principal, { scopes, detail: `lacks ${scopes.join(", ")}` });
   }
+  if (key.readOnly && !READ_METHODS.has(facts.method)) return denyVerified("key_read_only", routed, principal);
+  if (!admits(key.networks, facts)) return denyVerified("address_denied", routed, principal, NOT_IN_KEYS);
+  if (!admits(route.networks, facts)) return denyVerified("address_denied", routed, principal, NOT_IN_ROUTES);
 
   const taken = takeFrom(state, demandOf(route, key.id, key.limits), nowMs);
   return conclude(taken, route, principal, routed.target);
@@ -118,9 +119,12 @@ function hasUrlCredential(query: string | undefined, { credentials, keyFormats }
 // RFC 9110 §9.2.1 lists TRACE as safe too; it is refused before any check.
 export const READ_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
+const NOT_IN_KEYS = { detail: "not in allowIps of the key" };
+const NOT_IN_ROUTES = { detail: "not in allowIps of the route" };
+
 /** A public route needs no key and looks at none; its own networks and limits hold, per client address. */
 function admitPublic(facts: RequestFacts, route: Route, state: PolicyState, nowMs: number): Decision {
-  if (!admits(route.networks, facts)) return deny("address_denied", { route });
+  if (!admits(route.networks, facts)) return deny("address_denied", { route, ...NOT_IN_ROUTES });
   const taken = takeFrom(state, demandOf(route, facts.clientAddress.neighbourhood, NO_LIMITS), nowMs);
   return conclude(taken, route, undefined, undefined);
 }
@@ -151,6 +155,7 @@ function conclude(
     case "denied":
       return deny("rate_limited", {
         ...known,
+        detail: `over ${findShort(taken.quotas, route.cost).map(describeLimit).join(", ")}`,
         quotas: taken.quotas,
         retryAfterSeconds: taken.retryAfterSeconds,
       });
@@ -159,6 +164,11 @@ function conclude(
     default:
       return taken satisfies never;
   }
+}
+
+/** With what it is a limit of: of its id all but the window. */
+function describeLimit({ name, id }: Limit): string {
+  return `${name} (${id.slice(0, id.lastIndexOf("/"))})`;
 }
 
 // Without a format, whatever one header value can hold unambiguously: visible ASCII, no comma (which
@@ -260,7 +270,7 @@ export function findMissingScopes(
   method: string,
   path: Segments,
   policy: Policy,
-): { readonly scopes: readonly string[] } | undefined {
+): readonly string[] | undefined {
   if (route.access.kind !== "scopes") return undefined;
   if (key.grants.all) return undefined;
   const { need, scopes } = route.access;
@@ -271,7 +281,7 @@ export function findMissingScopes(
   };
   if (need === "any" ? scopes.some(isGranted) : scopes.every(isGranted)) return undefined;
   const missing = scopes.filter((template) => !isGranted(template));
-  return { scopes: missing.map((template) => meaningOf(template) ?? template.text) };
+  return [...new Set(missing.map((template) => meaningOf(template) ?? ALL_SCOPES))];
 }
 
 function admits(networks: NetworkSet | undefined, facts: RequestFacts): boolean {

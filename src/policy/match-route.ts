@@ -1,6 +1,7 @@
 import { loosen } from "./loose-path.ts";
 import type { Policy } from "./policy.ts";
 import { areSpellings, findLooseRoute, findRoute, isLooseTable, type Route, toScope } from "./route.ts";
+import { ALL_SCOPES } from "./scope.ts";
 import type { JudgedTarget, Segments } from "./target.ts";
 
 /** What a request is authorised as. */
@@ -70,8 +71,8 @@ function asksTheSame(route: Route, other: Route): boolean {
   return needs(route) === needs(other) && isBare(route) && isBare(other) && route.cost === other.cost;
 }
 
-/** The scopes a request needs; a part without meaning here (an unmapped method) needs one nobody can hold. */
+/** The scopes a request needs; with a part that has no meaning here (an unmapped method), all of them. */
 export function neededScopes(route: Route, method: string, path: Segments, policy: Policy): readonly string[] {
   if (route.access.kind !== "scopes") return [];
-  return route.access.scopes.map((template) => toScope(template, route, method, path, policy.actions) ?? template.text);
+  return route.access.scopes.map((template) => toScope(template, route, method, path, policy.actions) ?? ALL_SCOPES);
 }

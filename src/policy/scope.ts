@@ -8,6 +8,9 @@ export interface Grants {
 /** A scope and those it includes, as the config's catalogue declares them. */
 export type ScopeCatalogue = ReadonlyMap<string, readonly string[]>;
 
+/** The scope that grants all others, and the only one that grants what has no name. */
+export const ALL_SCOPES = "*";
+
 // A scope is written into headers, challenges and templates: visible ASCII without quotes, commas or blanks.
 const SCOPE_TEXT = /^[A-Za-z0-9_*][A-Za-z0-9_.:*/@+~-]{0,127}$/;
 // Matching `*a*a*a*b` against a long path parameter takes time beyond all bounds, and no system writes such a scope.
@@ -41,11 +44,11 @@ export function compileGrants(scopes: readonly string[], catalogue: ScopeCatalog
 /** Grants of scopes whose implications are among them. */
 export function toGrants(scopes: Iterable<string>): Grants {
   const exact = new Set(scopes);
-  return { all: exact.has("*"), exact, patterns: [...exact].filter(isPattern).map(compilePattern) };
+  return { all: exact.has(ALL_SCOPES), exact, patterns: [...exact].filter(isPattern).map(compilePattern) };
 }
 
 function isPattern(scope: string): boolean {
-  return scope !== "*" && scope.includes("*") && !TWO_WILDCARDS_IN_SEGMENT.test(scope);
+  return scope !== ALL_SCOPES && scope.includes("*") && !TWO_WILDCARDS_IN_SEGMENT.test(scope);
 }
 
 export function grantsScope(grants: Grants, scope: string): boolean {

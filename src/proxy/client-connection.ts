@@ -274,7 +274,7 @@ export class ClientConnection implements ExchangeConnection, Entry {
     if (this.#state !== "body") return;
     this.#bodyBytes += to - from;
     if (this.#bodyBytes > this.#maxBodyBytes) {
-      this.#failBody("body_too_large", "");
+      this.#failBody("body_too_large", `more than ${this.#maxBodyBytes} bytes`);
       return;
     }
     const chunk = buffer.subarray(from, to);

@@ -1,5 +1,6 @@
 import type { DenialSettings, DenialVariable, JsonTemplate } from "../config/settings.ts";
 import { fillTemplate, parseTemplate, type Template } from "../config/template.ts";
+import { findShort } from "../policy/bucket.ts";
 import type { CredentialRules } from "../policy/credential.ts";
 import type { Denial, DenialReason } from "../policy/decision.ts";
 import { DENIALS } from "./denial-table.ts";
@@ -134,7 +135,7 @@ function toProblem(denial: Denial, fields: DenialFields, requestId: string): Jso
     code: fields.code,
     ...(denial.reason === "scope_insufficient" ? { scopes: denial.scopes } : {}),
     ...(limited
-      ? { "violated-policies": denial.quotas.filter(({ remaining }) => remaining === 0).map(({ limit }) => limit.name) }
+      ? { "violated-policies": findShort(denial.quotas, denial.route?.cost ?? 1).map(({ name }) => name) }
       : {}),
     requestId,
   };

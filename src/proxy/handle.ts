@@ -11,6 +11,7 @@ import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
+import { findLengthProblem } from "./request-facts.ts";
 import { buildRequestFields } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
 import { buildResponseFields, type ResponseAdditions } from "./response-headers.ts";
@@ -98,14 +99,14 @@ function answer(turn: HttpTurn, permit: Allowed): void {
   }
   const { fields } = built;
   const { framing } = turn.client.head;
-  const { maxBodyBytes } = settings.listen;
   if (turn.protocol !== undefined && framing.kind !== "none") {
     // Its bytes would travel as the first of the other protocol.
     refuse(turn, denyAfter(permit, "request_invalid", "an upgrade with a body"));
     return;
   }
-  if (framing.kind === "length" && maxBodyBytes !== undefined && framing.bytes > maxBodyBytes) {
-    refuse(turn, denyAfter(permit, "body_too_large"));
+  const tooLong = findLengthProblem(framing, settings.listen.maxBodyBytes);
+  if (tooLong !== undefined) {
+    refuse(turn, denyAfter(permit, "body_too_large", tooLong));
     return;
   }
   const target = toForwardTarget(facts.target, permit.route, policy);

@@ -165,6 +165,8 @@ function toSample(
   { live, candidate }: ShadowPair,
 ): ShadowSample {
   const path = facts.target.split("?", 1)[0] ?? "";
+  // The candidate may know keys by a format that the live policy does not.
+  const redact = (text: string) => redactKeys(redactKeys(text, live.keyFormats), candidate.keyFormats);
   return {
     outcome,
     reason,
@@ -172,9 +174,8 @@ function toSample(
     keyId,
     requestId,
     method: facts.method,
-    // The candidate may know keys by a format that the live policy does not.
-    path: redactKeys(redactKeys(path, live.keyFormats), candidate.keyFormats),
+    path: redact(path),
     clientAddress: facts.clientAddress.text,
-    detail,
+    detail: redact(detail),
   };
 }

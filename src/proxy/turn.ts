@@ -130,7 +130,8 @@ function toRecord(
     clientAddress: facts.clientAddress.text,
     decision: decision.kind,
     reason: denied ? decision.reason : undefined,
-    detail: denied ? decision.detail : detail,
+    // A scope that is derived from the path holds what stands there.
+    detail: denied ? redactKeys(decision.detail, generation.configuration.policy.keyFormats) : detail,
     status,
     ending,
     durationMs: gateway.clock.elapsed() - startedMs,

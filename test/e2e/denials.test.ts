@@ -77,6 +77,8 @@ interface Row {
   readonly status: number;
   readonly request: string;
   readonly challenge?: string;
+  /** What the log says besides. */
+  readonly detail?: string;
 }
 
 /** A request's exact bytes. */
@@ -179,6 +181,7 @@ const ROWS: readonly Row[] = [
     status: 403,
     request: get(KEYS.scopeless),
     challenge: 'Bearer realm="api", error="insufficient_scope", scope="orders:read"',
+    detail: "lacks orders:read",
   },
   {
     reason: "key_read_only",
@@ -186,12 +189,31 @@ const ROWS: readonly Row[] = [
     status: 403,
     request: bytes("POST", "/api/orders", [bearer(KEYS.readOnly), "Content-Length: 0"]),
   },
-  { reason: "address_denied", title: "a key of another network", status: 403, request: get(KEYS.elsewhere) },
+  {
+    reason: "address_denied",
+    title: "a key of another network",
+    status: 403,
+    request: get(KEYS.elsewhere),
+    detail: "not in allowIps of the key",
+  },
   {
     reason: "body_too_large",
     title: "a body beyond the limit",
     status: 413,
     request: bytes("POST", "/api/orders", [bearer(GOOD), "Content-Length: 2000"], "x".repeat(2000)),
+    detail: "2000 bytes announced, 1024 allowed",
+  },
+  {
+    reason: "body_too_large",
+    title: "a chunked body beyond the limit",
+    status: 413,
+    request: bytes(
+      "POST",
+      "/api/orders",
+      [bearer(GOOD), "Transfer-Encoding: chunked"],
+      `7d0\r\n${"x".repeat(2000)}\r\n0\r\n\r\n`,
+    ),
+    detail: "more than 1024 bytes",
   },
 ];
 
@@ -252,7 +274,7 @@ describe("the built program, for every denial reason", () => {
   }
 
   /** Sends it and checks the answer's reason in the body and in the log. */
-  async function expectDenial(target: Program, request: string, reason: DenialReason, status: number) {
+  async function expectDenial(target: Program, request: string, reason: DenialReason, status: number, detail?: string) {
     const reached = upstream.requests.length;
     const response = parseResponse(await exchangeBytes(target.port, request));
     // Which of the two it was is told in the log only.
@@ -265,11 +287,12 @@ describe("the built program, for every denial reason", () => {
     const requestId = response.values("x-request-id")[0];
     const line = await target.waitForLine((candidate) => candidate["requestId"] === requestId);
     expect(line["reason"]).toBe(reason);
+    if (detail !== undefined) expect(line["detail"]).toBe(detail);
     return response;
   }
 
-  test.for(ROWS)("refuses $title: $reason", async ({ reason, status, request, challenge }) => {
-    const response = await expectDenial(program, request, reason, status);
+  test.for(ROWS)("refuses $title: $reason", async ({ reason, status, request, challenge, detail }) => {
+    const response = await expectDenial(program, request, reason, status, detail);
     if (status === 401 || challenge !== undefined) {
       expect(response.values("www-authenticate")[0]).toMatch(/^Bearer realm="api"/);
     }
@@ -278,7 +301,7 @@ describe("the built program, for every denial reason", () => {
 
   test("refuses the request beyond a limit and says when one more will pass: rate_limited", async () => {
     expect(parseResponse(await exchangeBytes(program.port, get(KEYS.limited))).status).toBe(200);
-    const response = await expectDenial(program, get(KEYS.limited), "rate_limited", 429);
+    const response = await expectDenial(program, get(KEYS.limited), "rate_limited", 429, "over 1/hour (key)");
     const seconds = Number(response.values("retry-after")[0]);
     expect(seconds).toBeGreaterThan(3590);
     expect(seconds).toBeLessThanOrEqual(3600);
@@ -286,6 +309,22 @@ describe("the built program, for every denial reason", () => {
     expect(response.values("ratelimit-policy")).toEqual(['"1/hour";q=1;w=3600']);
     expect(response.values("x-ratelimit-remaining")).toEqual(["0"]);
     expect(response.body).toContain(`Try again in ${seconds} seconds`);
+  });
+
+  test("takes a key out of what the log says of a scope that the path names", async () => {
+    const own = await createFolder();
+    await own.write("keys.yaml", keysYaml);
+    const text = configYaml({ upstreamUrl: upstream.url }).replace(
+      "routes:",
+      'routes:\n  - { match: "GET /of/{resource}", scopes: "{resource}.{action}" }',
+    );
+    const other = await startProgram(await own.write("latchkey.yaml", text));
+    await exchangeBytes(other.port, bytes("GET", `/of/${KEYS.limited}`, [bearer(KEYS.scopeless)]));
+    const line = await other.waitForLine(({ reason }) => reason === "scope_insufficient");
+    expect(line["detail"]).toMatch(/^lacks /);
+    expect(line["detail"]).not.toContain(KEYS.limited);
+    await other.stop();
+    await own.remove();
   });
 
   test("refuses plain HTTP where HTTPS is required: https_required", async () => {

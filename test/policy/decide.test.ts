@@ -904,12 +904,12 @@ describe("scopes", () => {
   });
 
   test("decide() grants nobody a derived scope for a method without an action, but the holder of all", () => {
-    expect(needs("PROPFIND", "/api/bread", ["bread.*", "*.*"])).toEqual(lacks("{resource}.{action}"));
-    expect(needs("OPTIONS", "/api/bread", ["{resource}.{action}"])).toEqual(lacks("{resource}.{action}"));
+    expect(needs("PROPFIND", "/api/bread", ["bread.*", "*.*"])).toEqual(lacks("*"));
+    expect(needs("OPTIONS", "/api/bread", ["{resource}.{action}"])).toEqual(lacks("*"));
     expect(needs("PROPFIND", "/api/bread", ["*"])).toEqual(granted);
     const actions = { actions: { PROPFIND: "list" } };
     expect(needs("PROPFIND", "/api/bread", ["bread.list"], actions)).toEqual(granted);
-    expect(needs("GET", "/api/bread", ["bread.read"], actions)).toEqual(lacks("{resource}.{action}"));
+    expect(needs("GET", "/api/bread", ["bread.read"], actions)).toEqual(lacks("*"));
   });
 
   test("decide() derives no scope from a parameter that holds more than a plain name", () => {
@@ -927,7 +927,7 @@ describe("scopes", () => {
     ];
     for (const value of [...nasty, "a,b", "a@b", "a+b", "client%2E", "b~"]) {
       const decision = needs("GET", `/api/${value}`, ["bread.*", "*.*", "*.read", "a.*", "a:*"]);
-      const expected = /^\{/.test(value) ? denial("target_invalid") : lacks("{resource}.{action}");
+      const expected = /^\{/.test(value) ? denial("target_invalid") : lacks("*");
       expect({ value, decision }).toEqual({ value, decision: expected });
     }
   });
@@ -937,7 +937,7 @@ describe("scopes", () => {
       const plain = { ...derived, routes: [{ match: "* /api/{resource}/**", scopes: ["{resource}.{action}"] }] };
       expect(needs("GET", `/api/${value}`, [], plain)).toEqual(lacks(`${value}.read`));
     }
-    expect(needs("constructor", "/api/bread", ["bread.*"])).toEqual(lacks("{resource}.{action}"));
+    expect(needs("constructor", "/api/bread", ["bread.*"])).toEqual(lacks("*"));
   });
 
   test("decide() wants every one of scopes, and names only the missing", () => {
@@ -959,10 +959,15 @@ describe("scopes", () => {
     );
   });
 
+  test("decide() names once what nobody but the holder of all has", () => {
+    const routes = [{ match: "* /api/{resource}/**", scopes: ["{resource}.{action}", "x.{action}", "plain"] }];
+    expect(needs("QUERY", "/api/bread", [], { routes })).toEqual(lacks("*", "plain"));
+  });
+
   test("decide() passes anyScope by a plain scope where the derived one has no meaning", () => {
     const routes = [{ match: "* /api/{resource}/**", anyScope: ["{resource}.{action}", "admin"] }];
     expect(needs("PROPFIND", "/api/bread", ["admin"], { routes })).toEqual(granted);
-    expect(needs("PROPFIND", "/api/bread", ["bread.*"], { routes })).toEqual(lacks("{resource}.{action}", "admin"));
+    expect(needs("PROPFIND", "/api/bread", ["bread.*"], { routes })).toEqual(lacks("*", "admin"));
   });
 
   test("decide() denies a route with an empty anyScope to everybody but the holder of all", () => {
@@ -1137,6 +1142,40 @@ describe("limits", () => {
     const after = createPolicy(withKey({ limits: ["4/minute"] }));
     expect(ask(before, { credential: KEY }, state)).toMatchObject({ remaining: [1] });
     expect(ask(after, { credential: KEY }, state)).toMatchObject({ remaining: [2] });
+  });
+});
+
+describe("what the log says of a refusal", () => {
+  const detailOf = (policy: PolicyLiteral, request: RequestLiteral, count = 1): string => {
+    const [compiled, state] = [createPolicy(policy), createState()];
+    const decisions = Array.from({ length: count }, () => decide(toFacts(request), compiled, state, NOW));
+    const last = decisions.at(-1);
+    return last?.kind === "deny" ? last.detail : "";
+  };
+  const asking = { credential: KEY, from: "203.0.113.7" };
+  const elsewhere = ["192.0.2.0/24"];
+
+  test("decide() says whose allowlist the address is not in", () => {
+    expect(detailOf(withKey({ allowIps: elsewhere }), asking)).toBe("not in allowIps of the key");
+    const routes = [{ match: READ, authenticated: true, allowIps: elsewhere }] as const;
+    expect(detailOf(withKey({}, { routes }), asking)).toBe("not in allowIps of the route");
+    expect(detailOf(withKey({ allowIps: elsewhere }, { routes }), asking)).toBe("not in allowIps of the key");
+    const open = [{ match: READ, public: true, allowIps: elsewhere }] as const;
+    expect(detailOf(withKey({}, { routes: open }), asking)).toBe("not in allowIps of the route");
+  });
+
+  test("decide() says which scopes are missing", () => {
+    const routes = [{ match: READ, scopes: ["a", "orders:read", "b"] }];
+    expect(detailOf(withKey({}, { routes }), asking)).toBe("lacks a, b");
+  });
+
+  test("decide() says which limits refuse", () => {
+    const routes = [{ match: READ, authenticated: true, cost: 3, limits: ["5/minute", "100/hour"] }] as const;
+    const policy = withKey({ limits: ["4/second"] }, { routes });
+    expect(detailOf(policy, asking, 2)).toBe(`over 4/second (key), 5/minute (route:${READ})`);
+    expect(detailOf({ ...policy, keys: [{ id: "pos", credential: KEY }] }, asking, 2)).toBe(
+      `over 5/minute (route:${READ})`,
+    );
   });
 });
 
