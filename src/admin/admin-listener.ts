@@ -15,7 +15,7 @@ import { isToken } from "./token.ts";
  * - `GET /.well-known/jwks.json`  public keys of the identity assertion
  * - `GET /probe/<name>`           the status of the configured path of the upstream
  * - `/authorize`, `/authorize/…`  decides a request that a gateway describes (trusted peers; any method)
- * - `POST /-/reload`              reloads the config now (token)
+ * - `POST /-/reload`              reloads the config now (token); 422 when it is refused
  * - `GET`, `POST /-/drain`        announces the drain (token, or the drain's own)
  * - `GET /-/shadow`               how the candidate policy differs on the traffic so far (token)
  */
@@ -32,7 +32,7 @@ export interface AdminBackend {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly jwks: () => Promise<readonly JWK[]>;
   readonly probe: Prober;
-  readonly reload: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly reload: () => Promise<ReloadReport>;
   readonly shadow: () => Promise<Readonly<Record<string, unknown>>>;
   readonly drain: {
     /** Of the token that may announce the drain and do nothing else. */
@@ -43,6 +43,11 @@ export interface AdminBackend {
   readonly authorize: Authorizer;
   /** How large the head of a request may be that a gateway describes. */
   readonly maxHeaderBytes: number;
+}
+
+/** What came of a reload, with more for who asked. */
+export interface ReloadReport extends Readonly<Record<string, unknown>> {
+  readonly kind: "swapped" | "unchanged" | "rejected";
 }
 
 interface Answer {
@@ -109,7 +114,7 @@ async function answer(request: IncomingMessage, backend: AdminBackend): Promise<
   if (!holdsToken(request, backend.settings()?.tokenSha256)) {
     return { status: 401, contentType: TEXT, body: "admin token required\n", headers: ["WWW-Authenticate", "Bearer"] };
   }
-  if (path === "/-/reload" && request.method === "POST") return toJson(200, await backend.reload());
+  if (path === "/-/reload" && request.method === "POST") return toReloadAnswer(await backend.reload());
   if (path === "/-/shadow" && isRead) return toJson(200, await backend.shadow());
   return { status: 404, contentType: TEXT, body: "not found\n" };
 }
@@ -136,6 +141,11 @@ async function answerOpen(path: string, backend: AdminBackend): Promise<Answer |
 
 function toJson(status: number, value: Readonly<Record<string, unknown>>): Answer {
   return { status, contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+}
+
+/** For who asks with a program that looks at the status alone, as `curl --fail`. */
+function toReloadAnswer(report: ReloadReport): Answer {
+  return toJson(report.kind === "rejected" ? 422 : 200, report);
 }
 
 function mayDrain(request: IncomingMessage, { drain, settings }: AdminBackend): boolean {

@@ -20,7 +20,7 @@ const BACKEND: AdminBackend = {
   metrics: async () => ({ contentType: "text/plain", text: "" }),
   jwks: async () => [],
   probe: async () => 200,
-  reload: async () => ({}),
+  reload: async () => ({ kind: "unchanged" }),
   shadow: async () => ({}),
   drain: { tokenSha256: () => undefined, announce: () => ({}) },
   authorize: () => false,

@@ -171,7 +171,7 @@ describe("the built program, over its life", () => {
     const more = `admin: { token: "${sha256Of("admin-secret")}", probes: { app: /healthz } }`;
     await withProgram(
       keysOf(ONE),
-      async (program) => {
+      async (program, own) => {
         await ask(program, ONE);
         await ask(program, "nonsense");
         const get = (path: string, init?: RequestInit) => fetch(`${program.adminUrl}${path}`, init);
@@ -188,7 +188,20 @@ describe("the built program, over its life", () => {
         for (const path of ["/", "/api/keys", "/-/reload"]) expect((await get(path)).status).toBe(401);
         expect((await get("/-/reload", { method: "POST" })).status).toBe(401);
         const reload = { method: "POST", headers: { authorization: "Bearer admin-secret" } };
-        expect(await (await get("/-/reload", reload)).json()).toEqual({ kind: "unchanged" });
+        const outcomeOf = async () => {
+          const answer = await get("/-/reload", reload);
+          return { status: answer.status, outcome: await answer.json() };
+        };
+        expect(await outcomeOf()).toEqual({ status: 200, outcome: { kind: "unchanged" } });
+        await own.write("keys.yaml", keysOf(ONE, TWO));
+        expect(await outcomeOf()).toMatchObject({
+          status: 200,
+          outcome: { kind: expect.stringMatching(/swapped|unch/) },
+        });
+        await own.write("keys.yaml", "keys: [{ id: 5");
+        const refused = await outcomeOf();
+        expect(refused).toMatchObject({ status: 422, outcome: { kind: "rejected" } });
+        expect(JSON.stringify(refused.outcome)).toContain("keys.yaml");
       },
       more,
     );
