@@ -1,6 +1,12 @@
 import { hmacSha256, type KeyDigest, sha256 } from "../policy/digest.ts";
 import type { Key } from "../policy/key.ts";
-import { type FormatSegment, generateCredential, type KeyFormat, parseKeyFormat } from "../policy/key-format.ts";
+import {
+  type FormatSegment,
+  generateCredential,
+  type KeyFormat,
+  MIN_SECRET_BITS,
+  parseKeyFormat,
+} from "../policy/key-format.ts";
 import type { Policy } from "../policy/policy.ts";
 
 /** A new credential, to be handed out once, and what its record keeps of it. */
@@ -26,31 +32,52 @@ export type Succession =
 
 /**
  * Issues a credential to take a key's place: of the same format and segments, kept as the same kind of digest. What the
- * record's prefix leaves open is as this instance accepts it, where that is one value.
+ * record's prefix leaves open is as this instance accepts it, where that is one value. A format that holds too little of a
+ * secret gives way to the first one.
  */
 export async function issueSuccessor(key: Key, policy: Policy, slowHash: SlowHash): Promise<Succession> {
-  const { format, choices } = findShape(key, policy);
-  const made = new Map(choices);
+  const { format, said, prefixLength } = findShape(key, policy);
+  const made = new Map<string, string>();
   for (const segment of choiceSegments(format)) {
-    if (choices.has(segment.name)) continue;
-    const [value, ...others] = acceptedValues(segment, policy);
+    const [value, ...others] = valuesFor(segment, said, policy);
     if (value === undefined || others.length > 0) return { kind: "undecided", segment };
     made.set(segment.name, value);
   }
   const credential = generateCredential(format, made);
-  const prefix = key.prefix === undefined ? toPrefix(credential, format) : credential.slice(0, key.prefix.length);
+  const prefix = prefixLength === undefined ? toPrefix(credential, format) : credential.slice(0, prefixLength);
   const hash = await digestLike(key.digest, credential, policy, slowHash);
   return { kind: "issued", issued: { credential, hash, prefix } };
 }
 
-/** The first format that the record's prefix fits, or the first of all, and what the prefix says of its segments. */
-function findShape(key: Key, policy: Policy) {
+/** What a new key shall look like. */
+interface Shape {
+  readonly format: KeyFormat;
+  /** What the old key's prefix says of segments, perhaps in another format. */
+  readonly said: ReadonlyMap<string, string>;
+  /** How much of a key the old record shows; undefined where that was of a key of another format, or nothing. */
+  readonly prefixLength: number | undefined;
+}
+
+/** By the first format that the record's prefix fits and whose keys cannot be guessed, else by the first of all. */
+function findShape({ prefix }: Key, policy: Policy): Shape {
   const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
-  for (const format of formats) {
-    const choices = choicesOf(key.prefix ?? "", format);
-    if (choices !== undefined) return { format, choices };
-  }
-  return { format: formats[0] ?? defaultKeyFormat(), choices: new Map<string, string>() };
+  const fitting = formats.flatMap((format) => {
+    const said = choicesOf(prefix ?? "", format);
+    return said === undefined ? [] : [{ format, said }];
+  });
+  const same = fitting.find(({ format }) => format.secretBits >= MIN_SECRET_BITS);
+  if (same !== undefined) return { ...same, prefixLength: prefix?.length };
+  // A config whose first format holds too little of a secret is refused.
+  const format = formats[0] ?? defaultKeyFormat();
+  return { format, said: fitting[0]?.said ?? new Map(), prefixLength: undefined };
+}
+
+/** What a new key may say there: what the old one says, or where that is not told, what is accepted. */
+function valuesFor(segment: ChoiceSegment, said: Shape["said"], policy: Policy): readonly string[] {
+  const value = said.get(segment.name);
+  return value === undefined
+    ? acceptedValues(segment, policy)
+    : segment.values.filter((candidate) => candidate === value);
 }
 
 type ChoiceSegment = Extract<FormatSegment, { readonly kind: "choice" }>;

@@ -61,12 +61,42 @@ describe("issueSuccessor()", () => {
   ])("record { %s }, accept %s: does not guess", async (prefix, accept, segment) => {
     expect(await succeed(prefix, accept)).toMatchObject({ kind: "undecided", segment: { name: segment } });
   });
+
+  const SHORT = "old_{secret:hex(8)}";
+  const LONG = "bk_{secret:hex(32)}";
+
+  test.each([
+    ["prefix: old_", [LONG, SHORT], /^bk_[0-9a-f]{32}$/, 7],
+    ["prefix: old_12", [LONG, SHORT], /^bk_[0-9a-f]{32}$/, 7],
+    ["", [LONG, SHORT], /^bk_[0-9a-f]{32}$/, 7],
+    // No key of any format begins so: the record shows nothing to go by.
+    ["prefix: elsewhere-what", [LONG, SHORT], /^bk_[0-9a-f]{32}$/, 7],
+    // Two formats begin so, and one of them is long enough.
+    ["prefix: k_1", [LONG, "k_{secret:hex(8)}", "k_{secret:hex(40)}"], /^k_[0-9a-f]{40}$/, 3],
+    ["prefix: bk_123456", [LONG, SHORT], /^bk_[0-9a-f]{32}$/, 9],
+  ])("record { %s } of %j: a key that cannot be guessed, and its own prefix", async (prefix, formats, shape, shown) => {
+    const succession = await succeed(prefix, "{}", formats);
+    if (succession.kind !== "issued") throw new Error(succession.kind);
+    const { credential, prefix: recorded } = succession.issued;
+    expect(credential).toMatch(shape);
+    expect(recorded).toBe(credential.slice(0, shown));
+  });
+
+  test("what a short key says of itself holds for the long one in its place", async () => {
+    const formats = ["bk_{environment:live|test}_{secret:hex(32)}", "old_{environment:live|test}_{secret:hex(8)}"];
+    expect(await succeed("prefix: old_test_", "{ environment: live }", formats)).toMatchObject({
+      kind: "issued",
+      issued: { credential: expect.stringMatching(/^bk_test_/) },
+    });
+    const others = ["bk_{environment:live|test}_{secret:hex(32)}", "old_{environment:dev|test}_{secret:hex(8)}"];
+    expect(await succeed("prefix: old_dev_", "{ environment: live }", others)).toMatchObject({ kind: "undecided" });
+  });
 });
 
-async function succeed(prefix: string, accept: string) {
+async function succeed(prefix: string, accept: string, formats: readonly string[] = [FORMAT]) {
   const main = `
 upstream: http://127.0.0.1:3000
-keyFormats: "${FORMAT}"
+keyFormats: ${JSON.stringify(formats)}
 accept: ${accept}
 routes: [{ match: "* /**", authenticated: true }]
 keys: [{ id: one, hash: "${sha256Of("one")}"${prefix === "" ? "" : `, ${prefix}`} }]
