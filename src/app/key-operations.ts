@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { toExpected, writeFileAtomically } from "../config/atomic-write.ts";
 import { type Issued, issueSuccessor, type SlowHash } from "../config/issue-key.ts";
+import { nextKeyId } from "../config/key-id.ts";
 import { appendKey, changeKey, type EditResult, type KeysFileKind, readKeyFields } from "../config/keys-file.ts";
 import type { KeyFields } from "../config/keys-text.ts";
 import type { ReloadOutcome } from "../config/policy-store.ts";
@@ -103,7 +104,10 @@ async function choosePlanner(
   switch (operation) {
     case "rotate": {
       const succession = await issueSuccessor(key, policy, slowHash);
-      if (succession.kind === "issued") return planRotation(key, nextId(key.id, policy), succession.issued);
+      if (succession.kind === "issued") {
+        const next = nextKeyId(key.id, (id) => policy.keys.findById(id) !== undefined);
+        return planRotation(key, next, succession.issued);
+      }
       const { name, values } = succession.segment;
       return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
     }
@@ -130,12 +134,4 @@ function planRotation(key: Key, id: string, { credential, hash, prefix }: Issued
     const edit = revoked.kind === "edited" ? appendKey(revoked.text, fileKind, { ...kept, id, hash, prefix }) : revoked;
     return { edit, body: { id, key: credential, prefix, rotatedFrom: key.id } };
   };
-}
-
-/** `pos` becomes `pos-2`, `pos-2` becomes `pos-3`: the first such id that is free. */
-function nextId(id: string, policy: Policy): string {
-  const [, stem = id, number = "1"] = /^(.*?)(?:-(\d{1,6}))?$/.exec(id) ?? [];
-  let next = Number(number) + 1;
-  while (policy.keys.findById(`${stem}-${next}`) !== undefined) next += 1;
-  return `${stem}-${next}`;
 }

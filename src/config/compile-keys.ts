@@ -10,6 +10,7 @@ import { compileLimits, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from ".
 import { compileRanges } from "./compile-networks.ts";
 import { checkScope } from "./compile-routes.ts";
 import type { Path } from "./diagnostics.ts";
+import { isKeyId, KEY_ID_SHAPE } from "./key-id.ts";
 import type { WrittenKey } from "./key-schema.ts";
 import type { RecordBatch } from "./record-batch.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
@@ -172,17 +173,13 @@ function describeBadDigest(hash: string, formats: readonly KeyFormat[]): string 
   return `Expected ${shape}`;
 }
 
-// Ids stand in headers, logs, metrics, URLs and shell commands, so they hold what all of those carry as it is.
-const ID = /^[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 const TEXT_FIELDS = ["id", "name", "tenant", "prefix", "rotatedTo"] as const;
 
 function checkTexts(record: WrittenKey, formats: readonly KeyFormat[], report: Report, at: PathTo): void {
-  if (!ID.test(record.id)) {
-    report.error(at("id"), "Expected 1 to 128 letters, digits and . _ : @ + ~ -, beginning with a letter or digit");
-  }
+  if (!isKeyId(record.id)) report.error(at("id"), `Expected ${KEY_ID_SHAPE}`);
   for (const field of TEXT_FIELDS) {
     const text = record[field];
     if (text !== undefined) checkText(text, formats, (message, fix) => report.error(at(field), message, fix));

@@ -135,6 +135,18 @@ describe("the built program, key operations over HTTP", () => {
     expect((await call(SHOP, "/x", "GET"))[0]).toBe(200);
   });
 
+  test("a key with the longest of ids can be rotated, again and again", async () => {
+    const longest = `till-${"x".repeat(123)}`;
+    await folder.write("keys.yaml", KEYS.replace("id: shop ", `id: ${longest} `));
+    await program.waitForLine((line) => line["msg"] === "policy reloaded");
+    let id = longest;
+    for (const ending of ["-2", "-3"]) {
+      const [status, body] = await call(ADMIN, `/api/keys/${id}/rotate`);
+      id = String(body["id"]);
+      expect([status, id]).toEqual([200, longest.slice(0, -2) + ending]);
+    }
+  });
+
   test("what is suspended stays so, and what has expired is not made anew by rotation", async () => {
     await folder.write(
       "keys.yaml",
