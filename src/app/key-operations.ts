@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { toExpected, writeFileAtomically } from "../config/atomic-write.ts";
+import { toExpected, type WriteResult, writeFileAtomically } from "../config/atomic-write.ts";
 import { type Issued, issueSuccessor, type SlowHash } from "../config/issue-key.ts";
 import { nextKeyId } from "../config/key-id.ts";
 import { appendKey, changeKey, type EditResult, type KeysFileKind, readKeyFields } from "../config/keys-file.ts";
@@ -33,6 +33,7 @@ const MAX_ATTEMPTS = 3;
 /**
  * Changes keys in the file they came from, comments and order kept, one operation at a time. The answer
  * is given after the reload, so a key that was replaced or revoked is refused from the next request on.
+ * What is refused leaves the file as it was: nobody is told of a change that would come into force later.
  */
 export function createKeyOperations(options: KeyOperationsOptions): KeyOperations {
   let last: Promise<unknown> = Promise.resolve();
@@ -51,7 +52,29 @@ async function run(
   caller: Key,
   options: KeyOperationsOptions,
 ): Promise<OperationResult> {
-  const policy = options.policy();
+  const early = judge(operation, id, caller, options);
+  if ("kind" in early) return early;
+  // Files that do not load as they are would not with the change in them either, and others may read them too.
+  if ((await options.reload()).kind === "rejected")
+    return refuse("keys_not_writable", "the files do not load; see the log");
+  const found = judge(operation, id, caller, options);
+  if ("kind" in found) return found;
+  const { key, policy } = found;
+  const planner = await choosePlanner(operation, key, policy, options.slowHash);
+  if (typeof planner === "string") return refuse("key_conflict", planner);
+  return change(key.source.file, planner, options);
+}
+
+type Refusal = Extract<OperationResult, { kind: "refused" }>;
+
+/** The key and the policy it is of, where the caller may have this done to it and its state allows it. */
+function judge(
+  operation: KeyOperation,
+  id: string,
+  caller: Key,
+  { policy: current, now }: KeyOperationsOptions,
+): { readonly key: Key; readonly policy: Policy } | Refusal {
+  const policy = current();
   const key = policy.keys.findById(id);
   // Keys of other tenants do not exist for the caller.
   if (key === undefined || (caller.tenant !== undefined && caller.tenant !== key.tenant)) {
@@ -61,28 +84,42 @@ async function run(
   // The new key's text goes to the caller, who must not gain by it what its own key lacks.
   if (beyond.length > 0)
     return { ...refuse("scope_insufficient", "the key may do more than the caller"), scopes: beyond };
-  const conflict = findConflict(operation, key, options.now());
-  if (conflict !== undefined) return refuse("key_conflict", conflict);
-  const planner = await choosePlanner(operation, key, policy, options.slowHash);
-  if (typeof planner === "string") return refuse("key_conflict", planner);
+  const conflict = findConflict(operation, key, now());
+  return conflict === undefined ? { key, policy } : refuse("key_conflict", conflict);
+}
 
-  const fileKind = key.source.file.toLowerCase().endsWith(".json") ? "json" : "yaml";
+async function change(file: string, planner: Planner, { reload }: KeyOperationsOptions): Promise<OperationResult> {
+  const fileKind = file.toLowerCase().endsWith(".json") ? "json" : "yaml";
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const bytes = await readFile(key.source.file).catch((error: Error) => error);
+    const bytes = await readFile(file).catch((error: Error) => error);
     if (bytes instanceof Error) return refuse("keys_not_writable", bytes.message);
     const plan = planner(bytes.toString("utf8"), fileKind);
     if (plan.edit.kind === "refused") return refuse("keys_not_writable", plan.edit.problem);
-    const written = await writeFileAtomically(key.source.file, plan.edit.text, toExpected(bytes));
+    const written = await writeFileAtomically(file, plan.edit.text, toExpected(bytes));
     if (written.kind === "changed") continue;
     if (written.kind === "failed") return refuse("keys_not_writable", written.problem);
-    const outcome = await options.reload();
-    if (outcome.kind === "rejected") return refuse("keys_not_writable", "the files no longer load; see the log");
-    return { kind: "done", body: plan.body };
+    if ((await reload()).kind !== "rejected") return { kind: "done", body: plan.body };
+    return refuse("keys_not_writable", `the files do not load with the change, ${await takeBack(written, bytes)}`);
   }
   return refuse("key_conflict", "the keys file keeps changing under the edit");
 }
 
-function refuse(reason: Extract<OperationResult, { kind: "refused" }>["reason"], detail: string) {
+/** Puts back what was there, unless somebody else has written the file since; how that went, for the log. */
+async function takeBack(written: Extract<WriteResult, { kind: "written" }>, old: Buffer): Promise<string> {
+  const restored = await writeFileAtomically(written.path, old, { kind: "sha256", hex: written.sha256 });
+  switch (restored.kind) {
+    case "written":
+      return "which was taken back; see the log";
+    case "changed":
+      return `which ${written.path} may still hold: somebody else wrote it meanwhile`;
+    case "failed":
+      return `which ${written.path} still holds: ${restored.problem}`;
+    default:
+      return restored satisfies never;
+  }
+}
+
+function refuse(reason: Refusal["reason"], detail: string) {
   return { kind: "refused", reason, detail, scopes: [] } as const;
 }
 
@@ -103,13 +140,15 @@ async function choosePlanner(
 ): Promise<Planner | string> {
   switch (operation) {
     case "rotate": {
-      const succession = await issueSuccessor(key, policy, slowHash);
-      if (succession.kind === "issued") {
-        const next = nextKeyId(key.id, (id) => policy.keys.findById(id) !== undefined);
-        return planRotation(key, next, succession.issued);
+      {
+        const succession = await issueSuccessor(key, policy, slowHash);
+        if (succession.kind === "issued") {
+          const next = nextKeyId(key.id, (id) => policy.keys.findById(id) !== undefined);
+          return planRotation(key, next, succession.issued);
+        }
+        const { name, values } = succession.segment;
+        return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
       }
-      const { name, values } = succession.segment;
-      return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
     }
     case "revoke":
       return planStatus(key, "revoked");

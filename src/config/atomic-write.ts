@@ -34,13 +34,17 @@ const PERMISSION_BITS = 0o7777;
  * is followed; owner and mode are kept. Where the file cannot be replaced but can be written, as a
  * bind mount of a single file, it is written in place and the result says so.
  */
-export async function writeFileAtomically(path: string, text: string, expected: Expected): Promise<WriteResult> {
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array,
+  expected: Expected,
+): Promise<WriteResult> {
   let target = path;
   try {
     target = await resolveTarget(path);
     const old = await readExisting(target);
     if (!isExpected(old, expected)) return { kind: "changed", path: target };
-    return await replace(target, Buffer.from(text), old, expected);
+    return await replace(target, Buffer.from(content), old, expected);
   } catch (error) {
     return { kind: "failed", path: target, problem: describe(error) };
   }

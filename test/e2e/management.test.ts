@@ -135,6 +135,19 @@ describe("the built program, key operations over HTTP", () => {
     expect((await call(SHOP, "/x", "GET"))[0]).toBe(200);
   });
 
+  test("while the files do not load nothing is changed, nor once they do again", async () => {
+    const broken = `${CONFIG(upstream.url)}oops: 1\n`;
+    await folder.write("latchkey.yaml", broken);
+    for (const operation of ["rotate", "revoke", "suspend"]) {
+      const [status, body] = await call(ADMIN, `/api/keys/shop/${operation}`);
+      expect([status, body["code"]]).toEqual([503, "keys_not_writable"]);
+      expect(await keysFile()).toBe(KEYS);
+    }
+    await folder.write("latchkey.yaml", `${CONFIG(upstream.url)}log: { level: debug }\n`);
+    await program.waitForLine((line) => line["msg"] === "policy reloaded");
+    expect((await call(SHOP, "/x", "GET"))[0]).toBe(200);
+  });
+
   test("a key with the longest of ids can be rotated, again and again", async () => {
     const longest = `till-${"x".repeat(123)}`;
     await folder.write("keys.yaml", KEYS.replace("id: shop ", `id: ${longest} `));
