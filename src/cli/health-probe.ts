@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { get } from "node:http";
 import { parse } from "yaml";
-import { parseSocketAddress } from "../config/values.ts";
+import { DEFAULT_ADMIN, parseSocketAddress } from "../config/values.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface Probe {
@@ -19,7 +19,6 @@ export interface ProbeFlags {
   readonly ready?: true;
 }
 
-const DEFAULT_ADMIN = "127.0.0.1:9090";
 const DEFAULT_CONFIG = "latchkey.yaml";
 
 /** Where to ask: the flag, else the environment, else the config file, else the default address. */

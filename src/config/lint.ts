@@ -9,8 +9,9 @@ import { choicesOf } from "./issue-key.ts";
 import { findShadowed } from "./lint-routes.ts";
 import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
+import type { SocketAddress } from "./settings.ts";
 import type { Surroundings } from "./snapshot.ts";
-import { quote } from "./values.ts";
+import { DEFAULT_ADMIN, quote } from "./values.ts";
 
 /** What the lint rules look at: parts that are each valid, but perhaps not what was meant together. */
 export interface LintInput {
@@ -68,9 +69,31 @@ function lintCosts({ main, defaultLimits }: LintInput, report: Report): void {
 function lintAdmin({ main }: LintInput, report: Report): void {
   const { listen, admin } = main;
   lintAuthorizer(main, report);
-  if (admin === undefined || JSON.stringify(listen.address) !== JSON.stringify(admin.address)) return;
-  if (admin.address.kind === "tcp" && admin.address.port === 0) return;
-  report.error(["admin", "address"], "The admin port has the same address as listen; expected another");
+  if (admin === undefined || !collide(listen.address, admin.address)) return;
+  // Blamed is the one that stands in the file; both may.
+  const path = isDefaultAdmin(admin.address) ? ["listen", "address"] : ["admin", "address"];
+  report.error(path, "The admin port has the same address as listen; expected another");
+}
+
+function isDefaultAdmin(address: SocketAddress): boolean {
+  return address.kind === "tcp" && `${address.host}:${address.port}` === DEFAULT_ADMIN;
+}
+
+/** Whether two listeners cannot both have what they ask for: the same address, or one of them every address. */
+function collide(one: SocketAddress, other: SocketAddress): boolean {
+  if (one.kind === "unix" || other.kind === "unix") {
+    return one.kind === "unix" && other.kind === "unix" && one.path === other.path;
+  }
+  // Of port 0 each gets another.
+  if (one.port !== other.port || one.port === 0) return false;
+  return one.host === other.host || covers(one.host, other.host) || covers(other.host, one.host);
+}
+
+/** Whether listening on a host takes the port of another: `::` is every address, of IPv4 too. */
+function covers(host: string, other: string): boolean {
+  const [all, one] = [parseAddress(host), parseAddress(other)];
+  if (all?.text === "::" || all?.text === one?.text) return all !== undefined;
+  return all?.text === "0.0.0.0" && one?.family !== "ipv6";
 }
 
 /** On loopback only this machine can ask, so gateways elsewhere would find nobody. */

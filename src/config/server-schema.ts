@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { duration, oneOrMany, settle, size, socketAddress, textOf } from "./schema-parts.ts";
-import { parseUpstream, parseWorkers } from "./values.ts";
+import { DEFAULT_ADMIN, parseUpstream, parseWorkers } from "./values.ts";
 
 // setTimeout counts in 31 bits of milliseconds and fires at once beyond, so timers stay under a day.
 const DAY_MS = 86_400_000;
@@ -127,7 +127,7 @@ const authorizer = z
 
 const adminFields = z.strictObject({
   address: socketAddress
-    .prefault("127.0.0.1:9090")
+    .prefault(DEFAULT_ADMIN)
     .describe("Where the admin port listens; loopback by default")
     .meta({ examples: ["127.0.0.1:9090"] }),
   token: tokenDigest("admin token").describe("Digest of the admin token; without one only health and metrics answer"),

@@ -114,6 +114,9 @@ export function toLimit(rate: Rate, scope: string, burst: number = rate.count): 
   };
 }
 
+/** Where the admin port listens if nothing is said of it. */
+export const DEFAULT_ADMIN = "127.0.0.1:9090";
+
 /** Parses `host:port`, `:8080`, `8080`, `[::1]:8080` or `unix:/path`. Without a host, every IPv4 address is meant. */
 export function parseSocketAddress(written: string | number): Parsed<SocketAddress> {
   const text = String(written).trim();

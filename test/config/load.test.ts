@@ -116,6 +116,37 @@ describe("overrides", () => {
   });
 });
 
+describe("the admin port and listen", () => {
+  const problems = (listen: string, admin: string) =>
+    problemsOf(`${MAIN}listen: "${listen}"\nadmin: "${admin}"\n`).filter((problem) => problem.includes("same address"));
+
+  test.each([
+    ["8080", "0.0.0.0:8080"],
+    ["8080", "127.0.0.1:8080"],
+    ["127.0.0.1:8080", "8080"],
+    ["[::]:8080", "127.0.0.1:8080"],
+    ["[::]:8080", "0.0.0.0:8080"],
+    ["[::1]:8080", "[0:0::0]:8080"],
+    ["[::1]:8080", "[0::1]:8080"],
+    ["localhost:8080", ":8080"],
+    ["localhost:8080", "localhost:8080"],
+    ["unix:/run/a.sock", "unix:/run/a.sock"],
+  ])("cannot have %s and %s", (listen, admin) => {
+    expect(problems(listen, admin)).toHaveLength(1);
+  });
+
+  test.each([
+    ["8080", "8081"],
+    ["127.0.0.1:8080", "127.0.0.2:8080"],
+    ["0.0.0.0:8080", "[::1]:8080"],
+    ["127.0.0.1:0", "127.0.0.1:0"],
+    ["unix:/run/a.sock", "unix:/run/b.sock"],
+    ["unix:/run/a.sock", "8080"],
+  ])("may have %s and %s", (listen, admin) => {
+    expect(problems(listen, admin)).toEqual([]);
+  });
+});
+
 describe("the revision", () => {
   const revisionOf = (main: string, more?: Partial<Snapshot>) => configurationOf(main, {}, more).policy.revision;
 
