@@ -9,6 +9,7 @@ import type { Configuration, Settings, SocketAddress } from "../config/settings.
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { createShadowBuckets } from "../policy/shadow.ts";
 import type { Clock } from "../proxy/clock.ts";
+import { codeOf } from "../proxy/forward-failure.ts";
 import type { LineBytes } from "../telemetry/line-batches.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -220,16 +221,22 @@ function workerUrl(name: "bcrypt-worker" | "load-worker" | "plane-worker"): URL 
 }
 
 function describeStartFailure(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
   const message = error instanceof Error ? error.message : String(error);
-  switch (code) {
+  switch (codeOf(error)) {
     case "EADDRINUSE":
       return `${message}. Another process listens there; choose another address with --listen or --admin`;
     case "ENOTSUP":
       return `${message}. This system lets no two threads listen on one port; set workers to 1`;
     case "EACCES":
-      return `${message}. Ports below 1024 need a privilege; listen on a higher one`;
+      return isOfPath(error)
+        ? `${message}. This user may not write to the directory of the socket, or not enter it; choose another path, or change its mode`
+        : `${message}. Ports below 1024 need a privilege; listen on a higher one`;
     default:
       return message;
   }
+}
+
+/** Whether what failed was a socket in the file system. */
+function isOfPath(error: unknown): boolean {
+  return error instanceof Error && "address" in error && String(error.address).startsWith("/");
 }
