@@ -30,6 +30,7 @@ export interface DataPlane {
   readonly metrics: () => Promise<readonly MetricsSnapshot[]>;
   /** Takes what is new for another `delayMs`, then nothing more, and finishes what is in flight; see `drain`. */
   readonly drain: (delayMs: number) => Promise<Drained>;
+  /** At once: what was not drained is cut. */
   readonly close: () => Promise<void>;
 }
 
@@ -87,6 +88,10 @@ export async function openPlane(
       const { timeoutMs } = settings().drain;
       return drain({ delayMs, timeoutMs }, listener, inForce.tunnels, clock);
     },
-    close: answering.close,
+    close: () => {
+      listener.stop();
+      listener.destroy();
+      return answering.close();
+    },
   };
 }

@@ -186,6 +186,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
       return drained.includes("cut") ? "cut" : "finished";
     },
     close: async () => {
+      stopping = true;
       const all = [...threads.values()].map(({ thread }) => thread);
       await Promise.all(
         all.map(async (thread) => {

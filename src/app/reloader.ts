@@ -1,4 +1,5 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
+import { describeCopyFailure } from "../config/last-good.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
 import { createPolicyStore, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { describeComparison, toBasis } from "../config/reload-comparison.ts";
@@ -149,7 +150,7 @@ function watchedFiles(loaded: LoadedConfiguration): readonly string[] {
 async function keepCopy({ settings }: Configuration, { loader, lastGood, log }: ReloaderOptions): Promise<void> {
   if (lastGood === undefined) return;
   // A certificate that no listener takes is no reason to refuse a revoked key, but good it is not.
-  const problem = (await findTlsProblem(settings.listen)) ?? (await loader.keep(lastGood));
+  const problem = (await findTlsProblem(settings.listen)) ?? (await loader.keep(lastGood).catch(describeCopyFailure));
   if (problem === undefined) log.info({ directory: lastGood }, "last good copy made");
   else log.error({ directory: lastGood, problem }, "the last good copy could not be made");
 }

@@ -75,16 +75,20 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const { configFile, overrides, env, lastGood, clock } = options;
   const loaderOptions = { overrides, env, clock, workerUrl: workerUrl("load-worker") };
   const loader = createLoader({ ...loaderOptions, configFile, isStarting: true });
+  // What a start that fails has to close again: whatever of it went on would answer requests without health or drain.
+  const opened = new AsyncDisposableStack();
+  opened.defer(loader.close);
   const begun = await loadFirst(loader, lastGood, env);
   if (begun.kind === "rejected") {
-    await loader.close();
+    await opened.disposeAsync();
     return begun;
   }
   try {
     const loadCandidate: ShadowOptions["load"] = (file, basis) =>
       createLoader({ ...loaderOptions, configFile: file, isStarting: false }).load({ basis });
-    return { kind: "serving", process: await start(begun, loader, loadCandidate, options) };
+    return { kind: "serving", process: await start(begun, loader, loadCandidate, options, opened) };
   } catch (error) {
+    await opened.disposeAsync();
     return { kind: "failed", problem: describeStartFailure(error) };
   }
 }
@@ -94,12 +98,14 @@ async function start(
   loader: Loader,
   loadCandidate: ShadowOptions["load"],
   options: ServeOptions,
+  opened: AsyncDisposableStack,
 ): Promise<ServingProcess> {
   const { clock, metrics, lastGood } = options;
   const { configuration } = first;
   const { listen, admin } = configuration.settings;
   const log = options.createLog(configuration);
   const verifier = createBcryptVerifier(workerUrl("bcrypt-worker"));
+  opened.defer(verifier.close);
   const threads = countThreads(configuration.settings);
   const draining = createFlag();
   const shared = {
@@ -132,6 +138,7 @@ async function start(
           shadowBuckets: createShadowBuckets(),
         })
       : await openFleet({ ...shared, first, threads, workerUrl: workerUrl("plane-worker"), writeLines, version });
+  opened.defer(plane.close);
   const shadow = createShadowKeeper({
     load: loadCandidate,
     compareWith: plane.compareWith,
@@ -154,7 +161,7 @@ async function start(
     },
     afterAttempt: () => renewTls(reloader.current().settings.listen, plane.renewTls, log),
   });
-  void shadow.follow(configuration);
+  opened.defer(reloader.close);
   let drainBegan: { readonly atMs: number; readonly elapsedMs: number } | undefined;
   const beginDrain = () => {
     draining.raise();
@@ -182,7 +189,10 @@ async function start(
     announceDrain,
   });
   const adminListener = admin === undefined ? undefined : await openAdminListener(admin, backend);
+  if (adminListener !== undefined) opened.defer(adminListener.close);
   const mounts = await findFileMounts(first.files);
+  // Nothing fails from here on, and a candidate may take a while to load.
+  void shadow.follow(configuration);
   // The last step: nothing after it asks Node for a module.
   beginServing();
   if (threads === 1) boundGarbage();

@@ -15,13 +15,32 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-async function listenAt(where: { readonly path: string }) {
+async function listenAt(where: { readonly path: string } | { readonly host: string; readonly port: number }) {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(where, resolve));
   return server;
 }
 
 const close = (server: Server) => new Promise<void>((resolve) => server.close(() => resolve()));
+
+describe("the built program, where the admin port is taken", () => {
+  test.each([
+    ["one thread", "", ["--workers", "1"]],
+    ["two threads", "", ["--workers", "2"]],
+    ["one thread and a candidate", "shadow: candidate.yaml\n", ["--workers", "1"]],
+    ["two threads and a candidate", "shadow: candidate.yaml\n", ["--workers", "2"]],
+  ])("ends at once with %s", async (_, more, args) => {
+    await folder.write("candidate.yaml", CONFIG);
+    await folder.write("latchkey.yaml", CONFIG + more);
+    const taken = await listenAt({ host: "127.0.0.1", port: 0 });
+    const bound = taken.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : 0;
+    await expect(startProgram(config, [...args, "--admin", `127.0.0.1:${port}`])).rejects.toThrow(
+      /^the program ended with 1: latchkey: listen EADDRINUSE.* Another process listens there; choose another address with --listen or --admin\n$/,
+    );
+    await close(taken);
+  });
+});
 
 describe("the built program, on sockets in the file system", () => {
   test("starts again where it was killed", async () => {
@@ -42,7 +61,7 @@ describe("the built program, on sockets in the file system", () => {
     await expect(stat(join(folder.path, "own.sock"))).rejects.toThrow("ENOENT");
   });
 
-  test.each(["--listen"])("leaves a living one alone: %s", async (flag) => {
+  test.each(["--listen", "--admin"])("leaves a living one alone: %s", async (flag) => {
     const path = join(folder.path, "taken.sock");
     const living = await listenAt({ path });
     const { ino } = await stat(path);
