@@ -36,7 +36,8 @@ Exit codes: 0 valid; 1 errors, or warnings with --strict; 2 called wrongly.`,
 }
 
 async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode> {
-  const { readConfig, showDiagnostics, toConfigFile } = await import("./load-config.ts");
+  const { readConfig, textsOf, toConfigFile } = await import("./load-config.ts");
+  const { formatFindings } = await import("./findings.ts");
   const { findFileMounts } = await import("../config/read-mounts.ts");
   const { formatSummary, summarise } = await import("./summary.ts");
   const { systemClock } = await import("../app/clock.ts");
@@ -64,16 +65,9 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
   if (flags.json === true) {
     terminal.out(`${JSON.stringify({ valid: !failed, diagnostics, summary: summary ?? null }, undefined, 2)}\n`);
   } else {
-    if (diagnostics.length > 0)
-      terminal.out(
-        showDiagnostics(
-          diagnostics,
-          read.map(({ snapshot }) => snapshot),
-          terminal.colour,
-        ),
-      );
-    terminal.out(summary === undefined ? "" : formatSummary(summary, file));
-    terminal.out(formatCount(diagnostics, failed));
+    const textOf = textsOf(read.map(({ snapshot }) => snapshot));
+    const shown = summary === undefined ? "" : formatSummary(summary, file);
+    terminal.out(formatFindings(diagnostics, { color: terminal.colour, textOf }, { summary: shown, failed }));
   }
   return failed ? EXIT.failed : EXIT.ok;
 }
@@ -90,15 +84,4 @@ function withoutRepeats(diagnostics: readonly Diagnostic[]): readonly Diagnostic
 function toShadowSummary(file: string | undefined, candidate: ReadConfig | undefined): Summary["shadow"] {
   if (file === undefined || candidate?.loaded.kind !== "loaded") return undefined;
   return { file, revision: candidate.loaded.configuration.policy.revision };
-}
-
-function formatCount(diagnostics: readonly { readonly severity: "error" | "warning" }[], failed: boolean): string {
-  if (diagnostics.length === 0) return "";
-  const errors = diagnostics.filter(({ severity }) => severity === "error").length;
-  const counted = [count(errors, "error"), count(diagnostics.length - errors, "warning")].filter((text) => text !== "");
-  return `\n${counted.join(", ")}${failed ? "" : "; the config is valid"}\n`;
-}
-
-function count(number: number, noun: string): string {
-  return number === 0 ? "" : `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

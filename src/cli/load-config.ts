@@ -22,14 +22,15 @@ export async function readConfig(file: string, terminal: Pick<Terminal, "env">, 
 }
 
 /** Findings for people, each with the line it stands on. */
-export function showDiagnostics(
-  diagnostics: readonly Diagnostic[],
-  of: Snapshot | readonly Snapshot[],
-  colour: boolean,
-): string {
+export function showDiagnostics(diagnostics: readonly Diagnostic[], of: Snapshot, colour: boolean): string {
+  return `${formatDiagnostics(diagnostics, { color: colour, textOf: textsOf([of]) })}\n`;
+}
+
+/** The text of each file of these, by its name. */
+export function textsOf(snapshots: readonly Snapshot[]): (file: string) => string | undefined {
   const texts = new Map<string, string>();
-  for (const { main, keysFiles } of [of].flat()) {
+  for (const { main, keysFiles } of snapshots) {
     for (const { path, text } of main === undefined ? keysFiles : [...keysFiles, main]) texts.set(path, text);
   }
-  return `${formatDiagnostics(diagnostics, { color: colour, textOf: (file) => texts.get(file) })}\n`;
+  return (file) => texts.get(file);
 }

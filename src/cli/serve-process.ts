@@ -2,11 +2,11 @@ import { write, writeSync } from "node:fs";
 import pkg from "../../package.json" with { type: "json" };
 import { systemClock } from "../app/clock.ts";
 import { type ServeOptions, type ServingProcess, serve } from "../app/serve.ts";
-import { formatDiagnostics } from "../config/diagnostics.ts";
 import { createLineBatches } from "../telemetry/line-batches.ts";
 import { createLog } from "../telemetry/log.ts";
 import { createLogOutput, type LogFile } from "../telemetry/log-output.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
+import { formatFindings } from "./findings.ts";
 import type { Terminal } from "./terminal.ts";
 
 const STDOUT = 1;
@@ -47,7 +47,7 @@ export async function startProcess(
       for (const warning of served.process.warnings) served.process.log.warn({ warning }, "config warning");
       return served.process;
     case "rejected":
-      terminal.err(formatDiagnostics(served.diagnostics, { color: terminal.colour }));
+      terminal.err(formatFindings(served.diagnostics, { color: terminal.colour }));
       return undefined;
     case "failed":
       terminal.err(`latchkey: ${served.problem}\n`);

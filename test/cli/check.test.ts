@@ -48,6 +48,18 @@ describe("latchkey check", () => {
     expect(out).toMatch(/\n\d errors?\n$/);
   });
 
+  test("and serve tell a config's errors in the same form, with their number", async () => {
+    const directory = await createDirectory({ "latchkey.yaml": BAD.replace("GET health", "GET /health") });
+    const config = `${directory}/latchkey.yaml`;
+    const { code, out, err } = await run(["serve", "--config", config]);
+    expect([code, out]).toEqual([1, ""]);
+    const checked = await run(["check", "--config", config]);
+    // Serving keeps no text of the files to show lines from.
+    const withoutLines = checked.out.replaceAll(/^ +\d* \|.*\n/gm, "");
+    expect(err).toBe(withoutLines);
+    expect(err).toMatch(/\n\n\d errors?\n$/);
+  });
+
   test("tells programs the same in JSON", async () => {
     const good: unknown = JSON.parse((await check(GOOD, "--json")).out);
     expect(good).toMatchObject({ valid: true, diagnostics: [], summary: { keys: { total: 2 }, routes: { total: 2 } } });
