@@ -1,7 +1,7 @@
 import { toExpected, writeFileAtomically } from "../config/atomic-write.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { appendKey } from "../config/keys-file.ts";
-import { type LoadResult, parseConfiguration } from "../config/load.ts";
+import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
 import { readSnapshot, type SourceIo } from "../config/source.ts";
 import type { Key } from "../policy/key.ts";
 import { type CreatedKey, createKey, type WantedKey } from "./create-key.ts";
@@ -27,6 +27,8 @@ export interface AddKeyOptions {
   readonly mainFile: string;
   /** The keys file to write to; undefined: the first one the config names. */
   readonly keysFile: string | undefined;
+  /** What is said over the main file. */
+  readonly overrides: Overrides;
   /** Writes a record that `check` would warn of. */
   readonly force: boolean;
 }
@@ -49,7 +51,7 @@ export async function addKey(
   const { target } = found;
   const text = target.bytes === undefined ? NEW_FILE[target.fileKind] : Buffer.from(target.bytes).toString("utf8");
 
-  const before = await loadWith(text, target, options.mainFile, io, nowMs);
+  const before = await loadWith(text, target, options, io, nowMs);
   if (before.kind === "rejected") return { ...before, textOf: new Map([[target.shown, text]]) };
   const created = await createKey(wanted, before.configuration.policy, nowMs);
   if (created.kind === "problem") return created;
@@ -61,7 +63,7 @@ export async function addKey(
     };
   }
 
-  const after = await loadWith(edited.text, target, options.mainFile, io, nowMs);
+  const after = await loadWith(edited.text, target, options, io, nowMs);
   const textOf = new Map([[target.shown, edited.text]]);
   if (after.kind === "rejected") return { ...after, textOf };
   const warnings = newWarnings(before, after);
@@ -78,12 +80,12 @@ export async function addKey(
 async function loadWith(
   text: string,
   target: KeysTarget,
-  mainFile: string,
+  { mainFile, overrides }: AddKeyOptions,
   io: SourceIo,
   nowMs: number,
 ): Promise<LoadResult> {
   const mode = target.bytes === undefined ? NEW_FILE_MODE : (await io.stat(target.path)).mode;
-  return parseConfiguration(await readSnapshot(mainFile, withFile(io, target.path, text, mode)), {}, nowMs);
+  return parseConfiguration(await readSnapshot(mainFile, withFile(io, target.path, text, mode)), overrides, nowMs);
 }
 
 type Loaded = Extract<LoadResult, { readonly kind: "loaded" }>;

@@ -3,6 +3,7 @@ import { isAbsolute, relative } from "node:path";
 import { Command } from "commander";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import type { ReadConfig } from "./load-config.ts";
+import { OVERRIDES_NOTE } from "./overrides.ts";
 import type { Summary } from "./summary.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
@@ -29,6 +30,8 @@ export function checkCommand(terminal: Terminal, setExit: (code: ExitCode) => vo
 Examples:
   latchkey check --config config/latchkey.yaml
   latchkey check --strict && git commit
+
+${OVERRIDES_NOTE}
 
 Exit codes: 0 valid; 1 errors, or warnings with --strict; 2 called wrongly.`,
     )

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { OVERRIDES_NOTE } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface DiffFlags {
@@ -23,6 +24,8 @@ export function diffCommand(terminal: Terminal, setExit: (code: ExitCode) => voi
 Examples:
   latchkey diff /etc/latchkey/latchkey.yaml candidate.yaml
   git worktree add /tmp/main main && latchkey diff /tmp/main/config config
+
+${OVERRIDES_NOTE}
 
 Exit codes, as those of diff(1): 0 they mean the same; 1 they differ; 2 one of them cannot be used, or called wrongly.`,
     )

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Question } from "./explain-request.ts";
+import { OVERRIDES_NOTE } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface ExplainFlags {
@@ -46,6 +47,8 @@ Examples:
   printf %s "$KEY" | latchkey explain GET /api/v1/orders --key -
 
 The key itself is never printed. Bodies and the upstream are not looked at.
+
+${OVERRIDES_NOTE}
 
 Exit codes: 0 the request is allowed; 1 it is refused, or the config has errors; 2 called wrongly.`,
       )

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { AddedKey } from "./add-key.ts";
 import type { WantedKey } from "./create-key.ts";
+import { OVERRIDES_NOTE, toOverrides } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface CreateFlags {
@@ -66,6 +67,8 @@ Examples:
   latchkey keys create --id pos-integration --scopes orders:read --limits 60/minute --expires 365d
   latchkey keys create --id ci --scopes orders:read orders:write --allow-ips 203.0.113.0/24 > ci.key
 
+${OVERRIDES_NOTE}
+
 Exit codes: 0 created; 1 nothing was written, standard error says why; 2 called wrongly.`,
     )
     .action(async (flags: CreateFlags, command: Command) => {
@@ -130,7 +133,8 @@ async function runCreate(terminal: Terminal, flags: CreateFlags, wanted: WantedK
   const { createSourceIo } = await import("../config/source.ts");
   const { toConfigFile } = await import("./load-config.ts");
   const mainFile = toConfigFile(flags.config, terminal);
-  const options = { mainFile, keysFile: flags.file, force: flags.force === true };
+  const overrides = toOverrides({}, terminal.env);
+  const options = { mainFile, overrides, keysFile: flags.file, force: flags.force === true };
   const added = await addKey(wanted, options, createSourceIo(terminal.env), systemClock.now());
   switch (added.kind) {
     case "added":

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { OVERRIDES_NOTE } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface ListFlags {
@@ -21,6 +22,8 @@ export function keysListCommand(terminal: Terminal, setExit: (code: ExitCode) =>
 Examples:
   latchkey keys list
   latchkey keys list --json | jq -r '.[] | select(.status == "expired") | .id'
+
+${OVERRIDES_NOTE}
 
 Exit codes: 0 listed; 1 the config has errors; 2 called wrongly.`,
     )

@@ -3,6 +3,7 @@ import { formatDiagnostics } from "../config/diagnostics.ts";
 import { type LoadResult, parseConfiguration } from "../config/load.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import { createSourceIo, readSnapshot } from "../config/source.ts";
+import { toOverrides } from "./overrides.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The config file a command reads: the flag, else LATCHKEY_CONFIG, else latchkey.yaml here. */
@@ -15,10 +16,10 @@ export interface ReadConfig {
   readonly snapshot: Snapshot;
 }
 
-/** Reads and compiles the config as `serve` would, without its overrides. */
-export async function readConfig(file: string, terminal: Pick<Terminal, "env">, nowMs: number): Promise<ReadConfig> {
-  const snapshot = await readSnapshot(file, createSourceIo(terminal.env));
-  return { loaded: parseConfiguration(snapshot, {}, nowMs), snapshot };
+/** Reads and compiles the config as `serve` would in the same environment. */
+export async function readConfig(file: string, { env }: Pick<Terminal, "env">, nowMs: number): Promise<ReadConfig> {
+  const snapshot = await readSnapshot(file, createSourceIo(env));
+  return { loaded: parseConfiguration(snapshot, toOverrides({}, env), nowMs), snapshot };
 }
 
 /** Findings for people, each with the line it stands on. */

@@ -3,6 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { systemClock } from "../app/clock.ts";
 import { formatDiagnostics } from "../config/diagnostics.ts";
+import type { Overrides } from "../config/load.ts";
 import { createSourceIo } from "../config/source.ts";
 import { addKey } from "./add-key.ts";
 import { DEMO_KEYS, type DemoKeyName, formatGuide } from "./demo-guide.ts";
@@ -29,10 +30,16 @@ export async function runDemo(terminal: Terminal): Promise<boolean> {
   }
   const shownConfig = toShown(files.config, terminal.cwd);
   const shownKeys = toShown(files.keys, terminal.cwd);
-  const credentials = await createDemoKeys(shownConfig, shownKeys, terminal);
+  const ports = await choosePorts();
+  const origin = "latchkey demo";
+  const overrides = {
+    listen: { value: `127.0.0.1:${ports.listen}`, origin },
+    upstream: { value: `http://127.0.0.1:${ports.app}`, origin },
+    admin: { value: `127.0.0.1:${ports.admin}`, origin },
+  };
+  const credentials = await createDemoKeys(shownConfig, shownKeys, overrides, terminal);
   if (credentials === undefined) return false;
 
-  const ports = await choosePorts();
   const started = await startSampleApp(files.app, ports.app, terminal.env);
   if (started.kind === "failed") {
     terminal.err(`latchkey demo: ${started.problem}\n`);
@@ -40,15 +47,7 @@ export async function runDemo(terminal: Terminal): Promise<boolean> {
   }
   const { app } = started;
   terminal.onExit(app.kill);
-  const origin = "latchkey demo";
-  const served = await startProcess(terminal, {
-    configFile: shownConfig,
-    overrides: {
-      listen: { value: `127.0.0.1:${ports.listen}`, origin },
-      upstream: { value: `http://127.0.0.1:${ports.app}`, origin },
-      admin: { value: `127.0.0.1:${ports.admin}`, origin },
-    },
-  });
+  const served = await startProcess(terminal, { configFile: shownConfig, overrides });
   if (served === undefined) {
     await app.stop();
     return false;
@@ -101,6 +100,7 @@ keys: []
 async function createDemoKeys(
   mainFile: string,
   keysFile: string,
+  overrides: Overrides,
   terminal: Terminal,
 ): Promise<Readonly<Record<DemoKeyName, string>> | undefined> {
   try {
@@ -115,7 +115,7 @@ async function createDemoKeys(
   const io = createSourceIo(terminal.env);
   const made = { reader: "", writer: "", office: "", slow: "" };
   for (const name of ["reader", "writer", "office", "slow"] as const) {
-    const added = await addKey(DEMO_KEYS[name], { mainFile, keysFile, force: true }, io, systemClock.now());
+    const added = await addKey(DEMO_KEYS[name], { mainFile, overrides, keysFile, force: true }, io, systemClock.now());
     if (added.kind === "added") {
       made[name] = added.credential;
       continue;

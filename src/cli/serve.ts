@@ -1,13 +1,10 @@
 import { Command } from "commander";
 import type { SocketAddress } from "../config/settings.ts";
+import { type OverrideFlags, toOverrides } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
-interface ServeFlags {
+interface ServeFlags extends OverrideFlags {
   readonly config?: string;
-  readonly listen?: string;
-  readonly upstream?: string;
-  readonly admin?: string;
-  readonly workers?: string;
   readonly lastGood?: string;
 }
 
@@ -73,26 +70,6 @@ async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode
   const drained = await stopping;
   log.info({ drained }, "stopped");
   return drained === "finished" ? EXIT.ok : EXIT.failed;
-}
-
-/** What flags and environment say over the file, each blamed under its own name. */
-function toOverrides(flags: Omit<ServeFlags, "config" | "lastGood">, env: Terminal["env"]) {
-  const pick = (flag: string | undefined, name: string) => {
-    if (flag !== undefined) return { value: flag, origin: `--${name}` };
-    const variable = `LATCHKEY_${name.toUpperCase()}`;
-    const value = env[variable];
-    return value === undefined || value === "" ? undefined : { value, origin: variable };
-  };
-  const listen = pick(flags.listen, "listen");
-  const upstream = pick(flags.upstream, "upstream");
-  const admin = pick(flags.admin, "admin");
-  const workers = pick(flags.workers, "workers");
-  return {
-    ...(listen === undefined ? {} : { listen }),
-    ...(upstream === undefined ? {} : { upstream }),
-    ...(admin === undefined ? {} : { admin }),
-    ...(workers === undefined ? {} : { workers }),
-  };
 }
 
 export function formatAddress(address: SocketAddress): string {

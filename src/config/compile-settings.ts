@@ -131,7 +131,7 @@ function compileUpstream({ upstream }: Main, around: Surroundings, report: Repor
     report.error(
       ["upstream"],
       "Required field is missing; expected the upstream's URL, such as http://127.0.0.1:3000",
-      "Write `upstream: http://127.0.0.1:3000`, or pass --upstream or LATCHKEY_UPSTREAM",
+      "Write `upstream: http://127.0.0.1:3000`, or set LATCHKEY_UPSTREAM",
     );
   }
   checkPem(ca, "CERTIFICATE", around, report, ["upstream", "ca"]);

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { run } from "./run.ts";
+import { createDirectory, run } from "./run.ts";
 
 // Seven commands load all that they are made of; only how long that takes depends on the machine.
 const PATIENCE_MS = 60_000;
@@ -15,6 +15,7 @@ const COMMANDS = [
   "keys create --id pos",
   "shadow report",
   "explain GET / --key-id pos",
+  "diff old new",
 ];
 
 /** Names that a command asks its environment for, whether they are set or not. */
@@ -49,6 +50,44 @@ test.each(COMMANDS)("`latchkey %s --help` names every variable that the command 
   const { out } = await run([...words.filter((word) => /^[a-z]+$/.test(word)), "--help"]);
   const read = new Set(await namesReadBy(words));
   expect([...read].filter((name) => !out.includes(name))).toEqual([]);
+});
+
+test.each(["check", "explain GET /", "keys list", "keys create --id pos"])(
+  "`latchkey %s` judges the config with what the environment says over it, as serve does",
+  async (line) => {
+    const keys = "keys:\n  - { id: till, hash: sha256:".concat("a".repeat(64), " }\n");
+    const routes = 'routes: [{ match: "GET /", public: true }, { match: "* /**", authenticated: true }]';
+    const main = `listen: 8080\n${routes}\nkeys: keys.yaml\n`;
+    const folder = await createDirectory({ "latchkey.yaml": main, "keys.yaml": keys });
+    const env = { LATCHKEY_CONFIG: `${folder}/latchkey.yaml`, LATCHKEY_UPSTREAM: "http://127.0.0.1:3000" };
+    const words = line.split(" ");
+    expect(await run(words, { env })).toMatchObject({ code: 0 });
+    for (const [name, said] of [
+      ["LATCHKEY_UPSTREAM", "expected the upstream's URL"],
+      ["LATCHKEY_LISTEN", "LATCHKEY_LISTEN: error: Expected an address"],
+      ["LATCHKEY_ADMIN", "LATCHKEY_ADMIN: error: Expected an address"],
+      ["LATCHKEY_WORKERS", "LATCHKEY_WORKERS: error: Expected 1 to 64 threads"],
+    ] as const) {
+      const { code, out, err } = await run(words, { env: { ...env, [name]: name === "LATCHKEY_UPSTREAM" ? "" : "?" } });
+      expect(code).toBe(1);
+      expect(out + err).toContain(said);
+      expect(out + err).not.toContain("--upstream");
+    }
+  },
+);
+
+test("`latchkey diff` compares what serve would make of both files", async () => {
+  const config = (upstream: string) => `${upstream}routes: [{ match: "GET /", public: true }]\nkeys: []\n`;
+  const folder = await createDirectory({ "old.yaml": config(""), "new.yaml": config("upstream: http://other:1\n") });
+  const argv = ["diff", `${folder}/old.yaml`, `${folder}/new.yaml`];
+  expect(await run(argv, { env: { LATCHKEY_UPSTREAM: "http://127.0.0.1:3000" } })).toMatchObject({ code: 0 });
+  expect(await run(argv)).toMatchObject({ code: 2 });
+});
+
+test("a wrong value in the environment is no wrong call", async () => {
+  const { code, err } = await run(["serve"], { env: { LATCHKEY_WORKERS: "0" } });
+  expect(code).toBe(1);
+  expect(err).toContain("LATCHKEY_WORKERS: error: Expected 1 to 64 threads, or auto");
 });
 
 test("an empty variable counts as unset", async () => {
