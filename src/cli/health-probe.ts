@@ -10,7 +10,11 @@ export interface Probe {
   readonly socketPath: string | undefined;
 }
 
-export type FoundProbe = Probe | { readonly kind: "problem"; readonly problem: string };
+export type FoundProbe =
+  | Probe
+  | { readonly kind: "problem"; readonly problem: string }
+  /** A flag that makes no sense: the command was called wrongly. */
+  | { readonly kind: "misused"; readonly problem: string };
 
 export interface ProbeFlags {
   readonly config?: string;
@@ -27,7 +31,7 @@ export async function findProbe(flags: ProbeFlags, terminal: Pick<Terminal, "env
     const url = URL.parse(flags.url);
     return url?.protocol === "http:"
       ? { kind: "probe", url, socketPath: undefined }
-      : { kind: "problem", problem: `expected an http:// URL, found "${flags.url}"` };
+      : { kind: "misused", problem: `--url takes an http:// URL; found "${flags.url}"` };
   }
   const path = flags.ready === true ? "/readyz" : "/livez";
   const named = flags.admin ?? (terminal.env["LATCHKEY_ADMIN"] || undefined);
@@ -35,7 +39,11 @@ export async function findProbe(flags: ProbeFlags, terminal: Pick<Terminal, "env
     named ?? (await readAdminAddress(flags.config ?? (terminal.env["LATCHKEY_CONFIG"] || DEFAULT_CONFIG)));
   if (written === "off") return { kind: "problem", problem: "the admin port is off, so there is nobody to ask" };
   const parsed = parseSocketAddress(written);
-  if (parsed.kind === "problem") return { kind: "problem", problem: `expected ${parsed.problem}` };
+  if (parsed.kind === "problem") {
+    return flags.admin === undefined
+      ? { kind: "problem", problem: `expected ${parsed.problem}` }
+      : { kind: "misused", problem: `--admin takes ${parsed.problem}` };
+  }
   if (parsed.value.kind === "unix") {
     return { kind: "probe", url: new URL(path, "http://localhost"), socketPath: parsed.value.path };
   }

@@ -38,6 +38,7 @@ Exit codes: 0 healthy; 1 not healthy, or nobody answered in time; 2 called wrong
       }
       const { askHealth, findProbe } = await import("./health-probe.ts");
       const probe = await findProbe(flags, terminal);
+      if (probe.kind === "misused") command.error(`error: ${probe.problem}`);
       const problem = probe.kind === "probe" ? await askHealth(probe, timeoutMs) : probe.problem;
       if (problem === undefined) return;
       terminal.err(`latchkey healthcheck: ${problem}\n`);

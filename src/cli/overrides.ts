@@ -1,7 +1,10 @@
 import type { Overrides } from "../config/load.ts";
+import { type Parsed, parseAdminAddress, parseSocketAddress, parseUpstream, parseWorkers } from "../config/values.ts";
 import type { Terminal } from "./terminal.ts";
 
 type Overridden = keyof Overrides;
+
+const NAMES: readonly Overridden[] = ["listen", "upstream", "admin", "workers"];
 
 /** Flags of the names that `serve` gives them. */
 export type OverrideFlags = { readonly [name in Overridden]?: string };
@@ -20,4 +23,21 @@ export function toOverrides(flags: OverrideFlags, env: Terminal["env"]): Overrid
     return value === undefined || value === "" ? undefined : { value, origin: variable };
   };
   return { listen: pick("listen"), upstream: pick("upstream"), admin: pick("admin"), workers: pick("workers") };
+}
+
+const PARSERS: Readonly<Record<Overridden, (text: string) => Parsed<unknown>>> = {
+  listen: parseSocketAddress,
+  upstream: parseUpstream,
+  admin: parseAdminAddress,
+  workers: parseWorkers,
+};
+
+/** What a flag takes, where it was given something else; undefined where all make sense. */
+export function findFlagProblem(flags: OverrideFlags): string | undefined {
+  for (const name of NAMES) {
+    const flag = flags[name];
+    const parsed = flag === undefined ? undefined : PARSERS[name](flag);
+    if (parsed?.kind === "problem") return `--${name} takes ${parsed.problem}`;
+  }
+  return undefined;
 }

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { SocketAddress } from "../config/settings.ts";
-import { type OverrideFlags, toOverrides } from "./overrides.ts";
+import { findFlagProblem, type OverrideFlags, toOverrides } from "./overrides.ts";
 import { EXIT, type ExitCode, type Terminal } from "./terminal.ts";
 
 interface ServeFlags extends OverrideFlags {
@@ -37,7 +37,11 @@ Examples:
 Exit codes: 0 stopped as asked; 1 the config has errors, an address cannot be had, or a drain was cut short;
 2 called wrongly.`,
     )
-    .action(async (flags: ServeFlags) => setExit(await runServe(terminal, flags)));
+    .action(async (flags: ServeFlags, command: Command) => {
+      const problem = findFlagProblem(flags);
+      if (problem !== undefined) command.error(`error: ${problem}`);
+      setExit(await runServe(terminal, flags));
+    });
 }
 
 async function runServe(terminal: Terminal, flags: ServeFlags): Promise<ExitCode> {

@@ -41,11 +41,16 @@ has errors, or nobody answered; 2 called wrongly.`,
       if (!Number.isInteger(timeoutMs) || timeoutMs < 1) {
         command.error(`error: --timeout takes milliseconds, not '${flags.timeout}'`);
       }
-      setExit(await runReport(terminal, flags, timeoutMs));
+      setExit(await runReport(terminal, flags, timeoutMs, command));
     });
 }
 
-async function runReport(terminal: Terminal, flags: ReportFlags, timeoutMs: number): Promise<ExitCode> {
+async function runReport(
+  terminal: Terminal,
+  flags: ReportFlags,
+  timeoutMs: number,
+  command: Command,
+): Promise<ExitCode> {
   const { findProbe } = await import("./health-probe.ts");
   const { askAdmin } = await import("./ask-admin.ts");
   const { formatReport, isUneventful, parseReport } = await import("./shadow-format.ts");
@@ -53,9 +58,10 @@ async function runReport(terminal: Terminal, flags: ReportFlags, timeoutMs: numb
     terminal.err(`latchkey shadow report: ${problem}\n`);
     return EXIT.failed;
   };
+  const probe = await findProbe(flags, terminal);
+  if (probe.kind === "misused") return command.error(`error: ${probe.problem}`);
   const token = terminal.env["LATCHKEY_ADMIN_TOKEN"] || undefined;
   if (token === undefined) return fail("the report needs the admin token; put it in LATCHKEY_ADMIN_TOKEN");
-  const probe = await findProbe(flags, terminal);
   if (probe.kind === "problem") return fail(probe.problem);
   const answer = await askAdmin({ ...probe, url: new URL("/-/shadow", probe.url) }, token, timeoutMs);
   if (answer.kind === "problem") return fail(answer.problem);

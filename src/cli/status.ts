@@ -36,16 +36,22 @@ answered in time; 2 called wrongly.`,
       if (!Number.isInteger(timeoutMs) || timeoutMs < 1) {
         command.error(`error: --timeout takes milliseconds, not '${flags.timeout}'`);
       }
-      setExit(await runStatus(terminal, flags, timeoutMs));
+      setExit(await runStatus(terminal, flags, timeoutMs, command));
     });
 }
 
-async function runStatus(terminal: Terminal, flags: StatusFlags, timeoutMs: number): Promise<ExitCode> {
+async function runStatus(
+  terminal: Terminal,
+  flags: StatusFlags,
+  timeoutMs: number,
+  command: Command,
+): Promise<ExitCode> {
   const { findProbe } = await import("./health-probe.ts");
   const { askAdmin } = await import("./ask-admin.ts");
   const { formatStatus, isGood, parseStatus } = await import("./status-format.ts");
   const { systemClock } = await import("../app/clock.ts");
   const probe = await findProbe({ ...flags, ready: true }, terminal);
+  if (probe.kind === "misused") return command.error(`error: ${probe.problem}`);
   const answer = probe.kind === "probe" ? await askAdmin(probe, undefined, timeoutMs) : probe;
   const status = answer.kind === "answer" ? parseStatus(answer.body) : undefined;
   if (status === undefined) {

@@ -18,7 +18,14 @@ import { type Main, mainSchema } from "./schema.ts";
 import { validate } from "./schema-problems.ts";
 import type { Configuration, SocketAddress } from "./settings.ts";
 import type { Snapshot, SourceFile } from "./snapshot.ts";
-import { type Parsed, parseSocketAddress, parseUpstream, parseWorkers, type UpstreamAddress } from "./values.ts";
+import {
+  type Parsed,
+  parseAdminAddress,
+  parseSocketAddress,
+  parseUpstream,
+  parseWorkers,
+  type UpstreamAddress,
+} from "./values.ts";
 
 /** Values from outside the files; each beats what the main file says and is blamed by its own name. */
 export interface Overrides {
@@ -193,7 +200,7 @@ function parseOverrides(overrides: Overrides, found: Diagnostic[]): Forced {
   return {
     listen: listen && parseOverride(listen, parseSocketAddress, found),
     upstream: upstream && parseOverride(upstream, parseUpstream, found),
-    admin: admin?.value === "off" ? "off" : admin && parseOverride(admin, parseSocketAddress, found),
+    admin: admin && parseOverride(admin, parseAdminAddress, found),
     workers: workers && parseOverride(workers, parseWorkers, found),
   };
 }

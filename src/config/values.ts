@@ -135,6 +135,11 @@ export function parseSocketAddress(written: string | number): Parsed<SocketAddre
 
 const ADDRESS_SHAPE = "an address: host:port, [::1]:8080, :8080, 8080 or unix:/path";
 
+/** Parses the address of the admin port, or `off`. */
+export function parseAdminAddress(text: string): Parsed<SocketAddress | "off"> {
+  return text === "off" ? value("off") : parseSocketAddress(text);
+}
+
 // RFC 3339 §5.6; an instant without its offset would mean another time on another machine.
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
 

@@ -33,6 +33,15 @@ describe("latchkey", () => {
     [["check", "surplus"], "too many arguments"],
     [["keys", "create", "--id", "x", "--hash", "md5"], "Allowed choices are sha256, hmac-sha256, bcrypt"],
     [["healthcheck", "--timeout", "soon"], "--timeout takes milliseconds"],
+    [["serve", "--workers", "0"], "--workers takes 1 to 64 threads, or auto"],
+    [["serve", "--listen", "foo"], "--listen takes an address"],
+    [["serve", "--admin", "foo"], "--admin takes an address"],
+    [["serve", "--admin", ""], "--admin takes an address"],
+    [["serve", "--upstream", "foo"], "--upstream takes the upstream's URL"],
+    [["status", "--admin", "foo"], "--admin takes an address"],
+    [["healthcheck", "--admin", "foo"], "--admin takes an address"],
+    [["healthcheck", "--url", "foo"], "--url takes an http:// URL"],
+    [["shadow", "report", "--admin", "foo"], "--admin takes an address"],
   ])("%j is a wrong call that says what was meant", async (argv, said) => {
     const { code, out, err } = await run(argv);
     expect(code).toBe(2);
