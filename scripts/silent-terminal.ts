@@ -5,6 +5,7 @@ export const SILENT_TERMINAL: Terminal = {
   env: {},
   cwd: "/",
   out: () => {},
+  deliver: async () => undefined,
   err: () => {},
   interactive: false,
   colour: false,

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { toExpected, type WriteResult, writeFileAtomically } from "../config/atomic-write.ts";
+import { toExpected, undoWrite, writeFileAtomically } from "../config/atomic-write.ts";
 import { type Issued, issueSuccessor, type SlowHash } from "../config/issue-key.ts";
 import { nextKeyId } from "../config/key-id.ts";
 import { appendKey, changeKey, type EditResult, type KeysFileKind, readKeyFields } from "../config/keys-file.ts";
@@ -99,24 +99,11 @@ async function change(file: string, planner: Planner, { reload }: KeyOperationsO
     if (written.kind === "changed") continue;
     if (written.kind === "failed") return refuse("keys_not_writable", written.problem);
     if ((await reload()).kind !== "rejected") return { kind: "done", body: plan.body };
-    return refuse("keys_not_writable", `the files do not load with the change, ${await takeBack(written, bytes)}`);
+    const left = await undoWrite(written, bytes);
+    const outcome = left === undefined ? "was taken back; see the log" : `${written.path} may still hold: ${left}`;
+    return refuse("keys_not_writable", `the files do not load with the change, which ${outcome}`);
   }
   return refuse("key_conflict", "the keys file keeps changing under the edit");
-}
-
-/** Puts back what was there, unless somebody else has written the file since; how that went, for the log. */
-async function takeBack(written: Extract<WriteResult, { kind: "written" }>, old: Buffer): Promise<string> {
-  const restored = await writeFileAtomically(written.path, old, { kind: "sha256", hex: written.sha256 });
-  switch (restored.kind) {
-    case "written":
-      return "which was taken back; see the log";
-    case "changed":
-      return `which ${written.path} may still hold: somebody else wrote it meanwhile`;
-    case "failed":
-      return `which ${written.path} still holds: ${restored.problem}`;
-    default:
-      return restored satisfies never;
-  }
 }
 
 function refuse(reason: Refusal["reason"], detail: string) {

@@ -1,4 +1,4 @@
-import { toExpected, writeFileAtomically } from "../config/atomic-write.ts";
+import { toExpected, undoWrite, writeFileAtomically } from "../config/atomic-write.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { appendKey } from "../config/keys-file.ts";
 import { type LoadResult, type Overrides, parseConfiguration } from "../config/load.ts";
@@ -15,6 +15,8 @@ export type AddedKey =
       readonly warnings: readonly Diagnostic[];
       /** Something about how the file was written that its owner should know; usually empty. */
       readonly note: string;
+      /** Takes the record out again, where its key cannot be handed out; why it could not. */
+      readonly undo: () => Promise<string | undefined>;
     }
   | {
       readonly kind: "rejected";
@@ -110,7 +112,8 @@ async function write(
     case "written": {
       const note =
         written.method === "renamed" ? "" : `${target.shown} was written in place, not replaced: ${written.reason}`;
-      return { kind: "added", credential: created.credential, key, warnings, note };
+      const undo = () => undoWrite(written, target.bytes);
+      return { kind: "added", credential: created.credential, key, warnings, note, undo };
     }
     case "changed":
       return { kind: "problem", problem: `${target.shown} was changed by somebody else meanwhile; try again` };

@@ -69,7 +69,7 @@ Examples:
 
 ${OVERRIDES_NOTE}
 
-Exit codes: 0 created; 1 nothing was written, standard error says why; 2 called wrongly.`,
+Exit codes: 0 created; 1 no key was created, standard error says why; 2 called wrongly.`,
     )
     .action(async (flags: CreateFlags, command: Command) => {
       const wanted = toWanted(flags);
@@ -155,17 +155,21 @@ async function runCreate(terminal: Terminal, flags: CreateFlags, wanted: WantedK
   }
 }
 
-function showKey(
-  terminal: Terminal,
-  flags: CreateFlags,
-  { credential, key, warnings, note }: Extract<AddedKey, { readonly kind: "added" }>,
-): ExitCode {
+type Added = Extract<AddedKey, { readonly kind: "added" }>;
+
+/** Hands the key out. Where it cannot be, nobody will ever have it, and its record goes too. */
+async function showKey(terminal: Terminal, flags: CreateFlags, added: Added): Promise<ExitCode> {
+  const { key, warnings, note, undo } = added;
   const { file, line } = key.source;
-  if (flags.json === true) {
-    const told = { id: key.id, key: credential, prefix: key.prefix, digest: key.digest.kind, file, line };
-    terminal.out(`${JSON.stringify(told, undefined, 2)}\n`);
-  } else {
-    terminal.out(`${credential}\n`);
+  const problem = await terminal.deliver(flags.json === true ? toJson(added) : `${added.credential}\n`);
+  if (problem !== undefined) {
+    const left = await undo();
+    const outcome =
+      left === undefined
+        ? "No key was created."
+        : `The key is lost; its record ${key.id} may still be at ${file}:${line}: ${left}`;
+    terminal.err(`latchkey keys create: ${problem}\n${outcome}\n`);
+    return EXIT.failed;
   }
   for (const { message, path } of warnings) terminal.err(`warning: ${path}: ${message}\n`);
   if (note !== "") terminal.err(`note: ${note}\n`);
@@ -175,4 +179,10 @@ function showKey(
       "A running Latchkey that reads this file takes the key up at once.\n",
   );
   return EXIT.ok;
+}
+
+function toJson({ credential, key }: Added): string {
+  const { file, line } = key.source;
+  const told = { id: key.id, key: credential, prefix: key.prefix, digest: key.digest.kind, file, line };
+  return `${JSON.stringify(told, undefined, 2)}\n`;
 }

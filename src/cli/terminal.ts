@@ -3,6 +3,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly out: (text: string) => void;
+  /** Writes what must not be lost to standard output and waits until it is written; why it could not be, where it could not. */
+  readonly deliver: (text: string) => Promise<string | undefined>;
   readonly err: (text: string) => void;
   /** Whether a person reads standard output; colour and questions depend on it. */
   readonly interactive: boolean;

@@ -50,6 +50,38 @@ export async function writeFileAtomically(
   }
 }
 
+export type Written = Extract<WriteResult, { readonly kind: "written" }>;
+
+/**
+ * Puts back what a write has replaced, or removes what there was not, unless somebody else has written the file since; why
+ * it could not.
+ */
+export async function undoWrite({ path, sha256 }: Written, old: Uint8Array | undefined): Promise<string | undefined> {
+  const expected = { kind: "sha256", hex: sha256 } as const;
+  const undone = old === undefined ? await removeFile(path, expected) : await writeFileAtomically(path, old, expected);
+  switch (undone.kind) {
+    case "removed":
+    case "written":
+      return undefined;
+    case "changed":
+      return `somebody else wrote ${path} meanwhile`;
+    case "failed":
+      return undone.problem;
+    default:
+      return undone satisfies never;
+  }
+}
+
+async function removeFile(path: string, expected: Expected) {
+  try {
+    if (!isExpected(await readExisting(path), expected)) return { kind: "changed" } as const;
+    await unlink(path);
+    return { kind: "removed" } as const;
+  } catch (error) {
+    return { kind: "failed", problem: describe(error) } as const;
+  }
+}
+
 /** The digest by which `writeFileAtomically` recognises the text an edit was based on. */
 export function toExpected(bytes: Uint8Array): Expected {
   return { kind: "sha256", hex: sha256Of(bytes) };

@@ -20,6 +20,8 @@ export interface Surroundings {
   /** What a person types, in order; without answers nobody is there. */
   readonly answers?: readonly string[];
   readonly colour?: boolean;
+  /** Why nothing can be delivered to standard output. */
+  readonly unwritable?: string;
 }
 
 /** Runs a command line in this process, at a terminal that only remembers. */
@@ -33,6 +35,11 @@ export async function run(argv: readonly string[], surroundings: Surroundings = 
     cwd: tmpdir(),
     out: (text) => {
       out += text;
+    },
+    deliver: async (text) => {
+      if (surroundings.unwritable !== undefined) return surroundings.unwritable;
+      out += text;
+      return undefined;
     },
     err: (text) => {
       err += text;

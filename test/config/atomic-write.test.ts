@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Expected, toExpected, writeFileAtomically } from "../../src/config/atomic-write.ts";
+import {
+  type Expected,
+  toExpected,
+  undoWrite,
+  type Written,
+  writeFileAtomically,
+} from "../../src/config/atomic-write.ts";
 
 const ABSENT: Expected = { kind: "absent" };
 const OLD = toExpected(Buffer.from("old"));
@@ -175,3 +181,36 @@ async function asOrdinaryUser<T>(owned: readonly string[], action: () => Promise
     process.seteuid?.(0);
   }
 }
+
+describe("undoWrite()", () => {
+  async function write(path: string, expected: Expected): Promise<Written> {
+    const written = await writeFileAtomically(path, "new", expected);
+    if (written.kind !== "written") throw new Error(written.kind);
+    return written;
+  }
+
+  test("puts the old bytes back, whatever they are", async () => {
+    const path = join(directory, "keys.yaml");
+    const old = Buffer.from([0xef, 0xbb, 0xbf, 0xff, 0x0a]);
+    await writeFile(path, old, { mode: 0o640 });
+    const written = await write(path, toExpected(old));
+    expect(await undoWrite(written, old)).toBeUndefined();
+    expect(await readFile(path)).toEqual(old);
+    expect((await stat(path)).mode & 0o7777).toBe(0o640);
+  });
+
+  test("removes a file that was not there", async () => {
+    const written = await write(join(directory, "keys.yaml"), ABSENT);
+    expect(await undoWrite(written, undefined)).toBeUndefined();
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test.each([undefined, Buffer.from("old")])("touches nothing that somebody else wrote, old: %s", async (old) => {
+    const path = join(directory, "keys.yaml");
+    if (old !== undefined) await writeFile(path, old);
+    const written = await write(path, old === undefined ? ABSENT : toExpected(old));
+    await writeFile(path, "theirs");
+    expect(await undoWrite(written, old)).toContain("somebody else");
+    expect(await readFile(path, "utf8")).toBe("theirs");
+  });
+});
