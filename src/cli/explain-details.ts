@@ -6,6 +6,7 @@ import type { NetworkSet } from "../policy/network.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { Route, Source } from "../policy/route.ts";
 import type { Check, CheckResult, Known } from "./checks.ts";
+import type { Sources } from "./explain-sources.ts";
 import { toInstant } from "./instant.ts";
 
 type Told = Pick<CheckResult, "detail" | "source">;
@@ -14,7 +15,7 @@ type Describe = (known: Known, denial: Denial | undefined) => Told;
 
 const DESCRIPTIONS: Record<Check, Describe> = {
   target: ({ sources }, denial) =>
-    denial === undefined ? tell("one way to read it") : tell(detailOf(denial), sources.inMain("paths")),
+    denial === undefined ? tell("one way to read it") : tell(detailOf(denial), sourceOfTarget(denial, sources)),
   https: ({ policy, sources }, denial) => {
     const source = sources.inMain("listen", "https");
     if (!policy.httpsRequired) return tell("not required", source);
@@ -33,9 +34,23 @@ const DESCRIPTIONS: Record<Check, Describe> = {
   },
   address: describeAddress,
   limits: describeLimits,
-  forward: ({ sources }, denial) =>
-    tell(denial === undefined ? "nothing stands in its way" : detailOf(denial), sources.inMain("upstream")),
+  forward: ({ sources }, denial) => {
+    if (denial === undefined) return tell("nothing stands in its way", sources.inMain("upstream"));
+    return tell(detailOf(denial), denial.reason === "body_too_large" ? sources.inMain("listen", "maxBody") : undefined);
+  },
 };
+
+/** A request that is none is refused whatever the config says. */
+function sourceOfTarget({ reason }: Denial, sources: Sources): Source | undefined {
+  switch (reason) {
+    case "target_invalid":
+      return sources.inMain("paths");
+    case "headers_too_large":
+      return sources.inMain("listen");
+    default:
+      return undefined;
+  }
+}
 
 /** What a check that was made found, in words, and the line of config it went by. Never the credential. */
 export function describeCheck(check: Check, refused: boolean, known: Known): Told {

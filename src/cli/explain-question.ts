@@ -46,10 +46,18 @@ export function toQuestion(flags: AskedFlags, input: string, nowMs: number): Par
   }
   const key = toKey(flags, input);
   if (key.kind === "credential" && key.credential === "") return problem("the key is empty");
-  const method = flags.method.toUpperCase();
   return {
     kind: "question",
-    question: { method, target: flags.path, key, address, headers, https: flags.https === true, atMs, times },
+    question: {
+      method: flags.method,
+      target: flags.path,
+      key,
+      address,
+      headers,
+      https: flags.https === true,
+      atMs,
+      times,
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Configuration, KeyOperation } from "../config/settings.ts";
 import { toFieldLines } from "../http1/fields.ts";
+import type { RequestHead } from "../http1/request-head.ts";
 import { createBucketTable } from "../policy/bucket-table.ts";
 import { type CredentialLocation, findUrlCredentials } from "../policy/credential.ts";
 import { decide } from "../policy/decide.ts";
@@ -9,16 +10,19 @@ import type { Verification } from "../policy/key.ts";
 import { redactKeys } from "../policy/key-format.ts";
 import type { Address } from "../policy/network.ts";
 import type { Policy, PolicyState } from "../policy/policy.ts";
-import { findOrigin, type Peer } from "../proxy/client-address.ts";
+import { findOrigin, type Origin, type Peer } from "../proxy/client-address.ts";
 import { toForwardTarget } from "../proxy/forward-target.ts";
 import type { Settled } from "../proxy/gateway.ts";
 import { createGeneration, type Generation } from "../proxy/generation.ts";
+import { prepareToLeave } from "../proxy/leaving.ts";
 import { toLimitFields } from "../proxy/limit-headers.ts";
 import { findOperation } from "../proxy/manage.ts";
-import { findRequestProblem } from "../proxy/request-facts.ts";
-import { buildRequestFields, findRequestId } from "../proxy/request-headers.ts";
+import { toFramingField, toUpgradeFields } from "../proxy/relay.ts";
+import { carriesCredential, findRequestId } from "../proxy/request-headers.ts";
 import { renderDenial } from "../proxy/respond.ts";
+import { findProtocol } from "../proxy/tunnel.ts";
 import { CHECK_OF, type Check, type CheckResult } from "./checks.ts";
+import { readDescribedHead } from "./described-head.ts";
 import { traceChecks } from "./explain-checks.ts";
 import type { Sources } from "./explain-sources.ts";
 import { createStandIn } from "./stand-in.ts";
@@ -103,26 +107,57 @@ export async function explainRequest(
     secure: origin.secure,
   };
 
-  const decided = await decideRepeatedly(facts, policy, configuration.settings.listen.maxHeaders, question, verify);
+  const read = readDescribedHead(question, rawHeaders, configuration.settings.listen);
+  const decided = read.kind === "head" ? await decideRepeatedly(facts, policy, question, verify) : read.denial;
   const requestId = findRequestId(rawHeaders, policy.keyFormats) ?? EXAMPLE_REQUEST_ID;
-  const built =
-    decided.kind === "allow" ? buildRequestFields(rawHeaders, decided, origin, peer, requestId, generation) : undefined;
-  const late =
-    built?.kind === "invalid" ? deny("request_invalid", { ...contextOf(decided), detail: built.problem }) : undefined;
-  const decision = late ?? decided;
-  const refusedBy = decision.kind === "allow" ? undefined : refusingCheck(decision, late !== undefined);
-  const outcome: Outcome =
-    decision.kind === "allow" && built?.kind === "built"
-      ? toAllowed(question, decision, toFieldLines(built.fields), requestId, generation)
-      : toRefused(decision, requestId, generation, question.atMs);
+  const { decision, outcome } =
+    read.kind === "head" && decided.kind === "allow"
+      ? carryOut(question, decided, read.head, { origin, peer, requestId, generation })
+      : { decision: decided, outcome: toRefused(decided, requestId, generation, question.atMs) };
+  const refusedBy = decision.kind === "allow" ? undefined : refusingCheck(decision, decided.kind === "allow");
+  const capitals = question.method.toUpperCase();
   return {
     kind: "explained",
     explanation: {
       decision,
       checks: traceChecks(facts, policy, decision, refusedBy, sources),
       outcome,
-      notes: presented.assumption === "" ? [] : [presented.assumption],
+      notes: [
+        ...(presented.assumption === "" ? [] : [presented.assumption]),
+        ...(question.method === capitals ? [] : [`methods are written in capitals: ${capitals}`]),
+      ],
     },
+  };
+}
+
+/** How an allowed request goes on. */
+interface Onward {
+  readonly origin: Origin;
+  readonly peer: Peer;
+  readonly requestId: string;
+  readonly generation: Generation;
+}
+
+/** What becomes of an allowed request: it is forwarded or carried out, unless its head forbids that. */
+function carryOut(
+  question: Question,
+  permit: Allowed,
+  head: RequestHead,
+  { origin, peer, requestId, generation }: Onward,
+): { readonly decision: Settled; readonly outcome: Outcome } {
+  const { settings } = generation.configuration;
+  const asked = findOperation(permit, settings.operations, question.target);
+  if (asked !== undefined) {
+    return { decision: permit, outcome: { kind: "operation", operation: asked.operation, id: asked.id } };
+  }
+  const leaving = prepareToLeave(head, permit, origin, peer, requestId, generation);
+  if (leaving.kind === "deny") {
+    return { decision: leaving, outcome: toRefused(leaving, requestId, generation, question.atMs) };
+  }
+  const ending = toUpgradeFields({ protocol: findProtocol(head) }) + toFramingField(head);
+  return {
+    decision: permit,
+    outcome: toForwarded(question, permit, toFieldLines(leaving.fields + ending), requestId, generation),
   };
 }
 
@@ -160,12 +195,9 @@ function toCredentialLine(credential: string, { name, scheme }: CredentialLocati
 async function decideRepeatedly(
   facts: Parameters<typeof decide>[0],
   policy: Policy,
-  maxHeaders: number,
   question: Question,
   verify: Verify,
 ): Promise<Settled> {
-  const problem = findRequestProblem({ method: question.method, rawHeaders: [...facts.rawHeaders] }, maxHeaders);
-  if (problem !== undefined) return deny(problem.reason, { detail: problem.detail });
   const state: PolicyState = {
     buckets: createBucketTable(),
     failures: createBucketTable(),
@@ -192,10 +224,6 @@ async function verifySlowly({ credential, candidates }: NeedsVerification, verif
   return { kind: "unmatched" };
 }
 
-function contextOf(decision: Settled) {
-  return { route: decision.route, principal: decision.principal };
-}
-
 /** A head that cannot be rebuilt is found out while forwarding, not before the checks. */
 function refusingCheck(denial: Exclude<Settled, Allowed>, late: boolean): Check {
   return late ? "forward" : CHECK_OF[denial.reason];
@@ -205,18 +233,6 @@ function toRefused(decision: Settled, requestId: string, generation: Generation,
   const denial = decision.kind === "deny" ? decision : deny("internal_error");
   const { status, headers, body } = renderDenial(denial, requestId, generation, () => nowMs);
   return { kind: "refused", status, statusText: STATUS_CODES[status] ?? "", headers, body };
-}
-
-function toAllowed(
-  question: Question,
-  permit: Allowed,
-  headers: readonly string[],
-  requestId: string,
-  generation: Generation,
-): Outcome {
-  const asked = findOperation(permit, generation.configuration.settings.operations, question.target);
-  if (asked !== undefined) return { kind: "operation", operation: asked.operation, id: asked.id };
-  return toForwarded(question, permit, headers, requestId, generation);
 }
 
 function toForwarded(
@@ -245,10 +261,10 @@ function toForwarded(
   };
 }
 
-/** Where the config lets the key through to the upstream, it is named and not shown. */
-function withholdCredentials(headers: readonly string[], { headerRules }: Generation): readonly string[] {
+/** Where the config lets the key through to the upstream, it is named and not shown. The app's own credentials are its own. */
+function withholdCredentials(headers: readonly string[], generation: Generation): readonly string[] {
   return headers.map((text, index) =>
-    index % 2 === 1 && headerRules.classify(headers[index - 1] ?? "") === "credential" ? WITHHELD : text,
+    index % 2 === 1 && carriesCredential(headers[index - 1] ?? "", text, generation) ? WITHHELD : text,
   );
 }
 

@@ -46,7 +46,7 @@ Examples:
   latchkey explain DELETE /api/v1/orders/9 --key-id pos-integration --at 2027-01-01T00:00:00Z
   printf %s "$KEY" | latchkey explain GET /api/v1/orders --key -
 
-The key itself is never printed. Bodies and the upstream are not looked at.
+The key itself is never printed. Of a body only what the headers say is looked at, and of the upstream nothing.
 
 ${OVERRIDES_NOTE}
 

@@ -9,10 +9,9 @@ import type { ClientExchange } from "./client-exchange.ts";
 import type { Exchange, Outcome } from "./forward.ts";
 import { toForwardTarget } from "./forward-target.ts";
 import type { Gateway, Settled } from "./gateway.ts";
+import { prepareToLeave } from "./leaving.ts";
 import { findOperation, type Operation, respondDone } from "./manage.ts";
 import type { OpenExchange } from "./open-exchanges.ts";
-import { findLengthProblem } from "./request-facts.ts";
-import { buildRequestFields } from "./request-headers.ts";
 import { renderDenial, respond, respondBare } from "./respond.ts";
 import { buildResponseFields, type ResponseAdditions } from "./response-headers.ts";
 import { NOT_LISTED } from "./roster.ts";
@@ -92,23 +91,12 @@ function answer(turn: HttpTurn, permit: Allowed): void {
     void operate(turn, permit, operation);
     return;
   }
-  const built = buildRequestFields(facts.rawHeaders, permit, origin, peer, turn.requestId, turn.generation);
-  if (built.kind === "invalid") {
-    refuse(turn, denyAfter(permit, "request_invalid", built.problem));
+  const leaving = prepareToLeave(turn.client.head, permit, origin, peer, turn.requestId, turn.generation);
+  if (leaving.kind === "deny") {
+    refuse(turn, leaving);
     return;
   }
-  const { fields } = built;
-  const { framing } = turn.client.head;
-  if (turn.protocol !== undefined && framing.kind !== "none") {
-    // Its bytes would travel as the first of the other protocol.
-    refuse(turn, denyAfter(permit, "request_invalid", "an upgrade with a body"));
-    return;
-  }
-  const tooLong = findLengthProblem(framing, settings.listen.maxBodyBytes);
-  if (tooLong !== undefined) {
-    refuse(turn, denyAfter(permit, "body_too_large", tooLong));
-    return;
-  }
+  const { fields } = leaving;
   const target = toForwardTarget(facts.target, permit.route, policy);
   const assertion = findAssertion(turn, permit);
   if (assertion instanceof Promise) {

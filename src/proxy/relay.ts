@@ -181,16 +181,25 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
 const CONTENT_EXPECTED: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH", "QUERY", "PROPFIND", "PROPPATCH"]);
 
 /** The request's head, framed by us. */
-function toRequestHead({ method, target, framing, protocol }: Exchange, fields: FieldText): string {
-  const upgrade = protocol === undefined ? "" : `connection: Upgrade\r\nupgrade: ${protocol}\r\n`;
-  const text = `${method} ${target} HTTP/1.1\r\n${fields}${upgrade}`;
+function toRequestHead(exchange: Exchange, fields: FieldText): string {
+  const { method, target } = exchange;
+  return `${method} ${target} HTTP/1.1\r\n${fields}${toUpgradeFields(exchange)}${toFramingField(exchange)}\r\n`;
+}
+
+/** What the upstream is asked to switch to. */
+export function toUpgradeFields({ protocol }: Pick<Exchange, "protocol">): FieldText {
+  return protocol === undefined ? "" : `connection: Upgrade\r\nupgrade: ${protocol}\r\n`;
+}
+
+/** How the upstream is told where the body ends. */
+export function toFramingField({ method, framing }: Pick<Exchange, "method" | "framing">): FieldText {
   switch (framing.kind) {
     case "none":
-      return CONTENT_EXPECTED.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`;
+      return CONTENT_EXPECTED.has(method) ? "content-length: 0\r\n" : "";
     case "length":
-      return `${text}content-length: ${framing.bytes}\r\n\r\n`;
+      return `content-length: ${framing.bytes}\r\n`;
     case "chunked":
-      return `${text}transfer-encoding: chunked\r\n\r\n`;
+      return "transfer-encoding: chunked\r\n";
     default:
       return framing satisfies never;
   }

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { BodyFraming } from "../http1/framing.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { RequestFacts } from "../policy/facts.ts";
 import { type Address, parseAddress } from "../policy/network.ts";
@@ -50,10 +49,4 @@ export function findRequestProblem(
     return { reason: "headers_too_large", detail: `more than ${maxHeaders} header lines` };
   }
   return undefined;
-}
-
-/** What is wrong with a body that says how long it is; undefined too where only its end will tell. */
-export function findLengthProblem(framing: BodyFraming, maxBodyBytes: number | undefined): string | undefined {
-  if (framing.kind !== "length" || maxBodyBytes === undefined || framing.bytes <= maxBodyBytes) return undefined;
-  return `${framing.bytes} bytes announced, ${maxBodyBytes} allowed`;
 }
