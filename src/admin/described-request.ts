@@ -1,4 +1,4 @@
-import { METHODS } from "node:http";
+import { FORWARDED_METHODS } from "../http1/methods.ts";
 import type { Address, NetworkSet } from "../policy/network.ts";
 import { readForwardedAddress, readScheme } from "../proxy/client-address.ts";
 
@@ -55,7 +55,7 @@ export function describeRequest(call: Call, peer: Address, trustedProxies: Netwo
   if (said === undefined || stated.some(({ method, target }) => method !== said.method || target !== said.target)) {
     return unclear("the call describes two requests");
   }
-  if (!KNOWN_METHODS.has(said.method)) return unclear("the described method is none that is forwarded");
+  if (!FORWARDED_METHODS.has(said.method)) return unclear("the described method is none that is forwarded");
   if (query !== "" && query !== COMPAT) return unclear("the query of the call is neither empty nor compat=nginx");
   const clientAddress = readForwardedAddress(call.rawHeaders, peer, trustedProxies);
   if (clientAddress === undefined) return unclear("X-Forwarded-For states no address of the client");
@@ -81,9 +81,6 @@ type Statement =
       readonly scheme?: string | undefined;
     }
   | { readonly kind: "unclear"; readonly contract: Contract; readonly problem: string };
-
-// What Node's parser takes from a client of the data plane, less what is not forwarded there.
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS.filter((name) => name !== "TRACE" && name !== "CONNECT"));
 
 const ORIGINAL_URI = "X-Original-URI";
 const ORIGINAL_URL = "X-Original-URL";

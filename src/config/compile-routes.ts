@@ -10,6 +10,7 @@ import {
 } from "../policy/route.ts";
 import { isPlainScope, type ScopeCatalogue } from "../policy/scope.ts";
 import { compileLimits, smallestCapacity } from "./compile-limits.ts";
+import { checkMethod } from "./compile-methods.ts";
 import { compileRanges } from "./compile-networks.ts";
 import { findNearest, type Path } from "./diagnostics.ts";
 import type { MainLines } from "./main-lines.ts";
@@ -32,6 +33,7 @@ export function compileRouteList(
       return [];
     }
     const { pattern } = parsed;
+    for (const method of pattern.methods ?? []) checkMethod(method, report, [...path, "match"]);
     checkParameters(pattern, report, path);
     const access = compileAccess(written, pattern, catalogue, report, path);
     if (access === undefined) return [];

@@ -12,6 +12,7 @@ import { checkHeaderName, compileIdentity } from "./compile-identity.ts";
 import { createKeyCompiler } from "./compile-keys.ts";
 import { compileLimits, compileRate, describeBurstFix, exceedsRate, KEY_LIMIT_SCOPE } from "./compile-limits.ts";
 import { compileManagement } from "./compile-management.ts";
+import { checkMethod } from "./compile-methods.ts";
 import { checkScopePart, compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
 import { findNearest } from "./diagnostics.ts";
@@ -260,7 +261,10 @@ const DEFAULT_ACTIONS: Readonly<Record<string, string>> = {
 };
 
 function compileActions({ actions }: Main, report: Report): ReadonlyMap<string, string> {
-  for (const [method, action] of Object.entries(actions)) checkScopePart(action, report, ["actions", method]);
+  for (const [method, action] of Object.entries(actions)) {
+    checkMethod(method, report, ["actions", method]);
+    checkScopePart(action, report, ["actions", method]);
+  }
   // RFC 9110 §9.3.2: HEAD is GET without the content, whatever GET is called here.
   const head = actions["HEAD"] ?? actions["GET"];
   return new Map(Object.entries({ ...DEFAULT_ACTIONS, ...actions, ...(head === undefined ? {} : { HEAD: head }) }));

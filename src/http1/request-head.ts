@@ -1,7 +1,7 @@
-import { METHODS } from "node:http";
 import { type FieldLines, parseFieldLines, toFieldName } from "./fields.ts";
 import { type BodyFraming, CHUNKED, isChunkedAlone, NO_BODY, parseContentLength } from "./framing.ts";
 import { sliceKept } from "./kept-text.ts";
+import { KNOWN_METHODS } from "./methods.ts";
 
 /** The head of a request, taken apart and nothing more: what it means is decided elsewhere. */
 export interface RequestHead {
@@ -23,8 +23,6 @@ export type ParsedRequestHead =
   | { readonly kind: "head"; readonly head: RequestHead }
   | { readonly kind: "malformed"; readonly problem: string };
 
-// What upstreams know as methods. Another word at the start of a line is more likely another protocol.
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 // RFC 9112 §3: three parts with one blank between. A target holds no blank and no control byte; bytes beyond
 // ASCII pass here, to be refused as a target with a valid key's answers, not as a broken message.
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e\x80-\xff]+ HTTP\/\d\.\d\r\n/;

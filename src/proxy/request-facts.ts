@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { FORWARDED_METHODS } from "../http1/methods.ts";
 import type { RequestHead } from "../http1/request-head.ts";
 import type { RequestFacts } from "../policy/facts.ts";
 import { type Address, parseAddress } from "../policy/network.ts";
@@ -41,7 +42,7 @@ export function findRequestProblem(
   { method, rawHeaders }: Pick<RequestFacts, "method" | "rawHeaders">,
   maxHeaders: number,
 ): { readonly reason: "request_invalid" | "headers_too_large"; readonly detail: string } | undefined {
-  if (method === "TRACE" || method === "CONNECT") {
+  if (!FORWARDED_METHODS.has(method)) {
     return { reason: "request_invalid", detail: `${method} is not forwarded` };
   }
   // Counted and refused: lines left out beyond a limit could be those that frame the message (CVE-2026-58044).
