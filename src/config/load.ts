@@ -167,7 +167,7 @@ function prepareConfiguration(
     batches: () => toBatches(main, keysFiles),
     judge: (findings) => {
       const news = locateFindings(isPartial ? findings.filter(isNews) : findings, documents);
-      const all = toShown([...found, ...news], order);
+      const all = toShown([...found, ...news, ...findMissingKeys(document, main.value)], order);
       return all.some(isError)
         ? { kind: "rejected", diagnostics: all, ...watched }
         : { kind: "loaded", warnings: all, ...watched };
@@ -177,6 +177,25 @@ function prepareConfiguration(
       return place === undefined ? undefined : { file: document.file, line: place.line };
     },
   };
+}
+
+/** A file that was cut off behind its routes looks the same, so that none is taken to be meant only when it is written. */
+function findMissingKeys({ file, value }: Document, { routes, management }: Main): readonly Diagnostic[] {
+  if (Object.hasOwn(Object(value), "keys")) return [];
+  const [keyed] = routes.flatMap((route, index) => (route.public ? [] : [`routes[${index}] needs`]));
+  const needs = keyed ?? (management === undefined ? undefined : "management needs");
+  if (needs === undefined) return [];
+  return [
+    {
+      severity: "error",
+      file,
+      line: 0,
+      column: 0,
+      path: "keys",
+      message: `Required field is missing: ${needs} a key, and no keys are named`,
+      fix: "Write keys: keys.yaml, or keys: [] if there are to be none",
+    },
+  ];
 }
 
 /** Names and values stand in findings as they were written, by whomever. */

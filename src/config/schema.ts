@@ -231,7 +231,9 @@ export const mainSchema = z
       .prefault({})
       .describe("How digests of keys are computed"),
     management: management.optional(),
-    keys: keys.optional().describe("A keys file, {files: […]}, or the records themselves"),
+    keys: keys
+      .optional()
+      .describe("A keys file, {files: […]}, or the records themselves; required where a route is not public"),
     shadow: z
       .string()
       .min(1)

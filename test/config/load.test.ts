@@ -6,7 +6,7 @@ import type { Snapshot } from "../../src/config/snapshot.ts";
 import { snapshotOf } from "./snapshot-of.ts";
 
 const HASH = `sha256:${"0".repeat(63)}1`;
-const ROUTES = 'routes: [{ match: "* /**", authenticated: true }]';
+const ROUTES = 'routes: [{ match: "* /**", public: true }]';
 const MAIN = `upstream: http://127.0.0.1:3000\n${ROUTES}\n`;
 
 function load(main: string, overrides?: Overrides, more?: Partial<Snapshot>): LoadResult {
@@ -65,7 +65,7 @@ describe("a short form means what its long form means", () => {
   });
 
   test("scopes of a route", () => {
-    const main = (scopes: string) => `upstream: http://a\nroutes: [{ match: "GET /", scopes: ${scopes} }]`;
+    const main = (scopes: string) => `upstream: http://a\nroutes: [{ match: "GET /", scopes: ${scopes} }]\nkeys: []`;
     expect(meaningOf(main("x"))).toEqual(meaningOf(main("[x]")));
   });
 });
