@@ -1,10 +1,12 @@
 import type { Diagnostic } from "../config/diagnostics.ts";
 import { describeCopyFailure } from "../config/last-good.ts";
 import type { LoadedConfiguration, RejectedConfiguration } from "../config/load.ts";
+import { describeChanges } from "../config/policy-diff.ts";
 import { createPolicyStore, type PolicyStore, type ReloadOutcome } from "../config/policy-store.ts";
 import { describeComparison, toBasis } from "../config/reload-comparison.ts";
 import { restartNeeded } from "../config/restart.ts";
 import type { Configuration, Settings } from "../config/settings.ts";
+import { diffSettings } from "../config/settings-diff.ts";
 import { loadAtRest } from "../config/wait-for-rest.ts";
 import { watchFiles } from "../config/watcher.ts";
 import type { Clock } from "../proxy/clock.ts";
@@ -129,7 +131,10 @@ function report(
 ): void {
   const { policy, settings } = next.configuration;
   const { comparison } = next;
-  const changes = comparison === undefined ? [] : describeComparison(comparison, previous.policy, policy);
+  const changes = [
+    ...(comparison === undefined ? [] : describeComparison(comparison, previous.policy, policy)),
+    ...describeChanges(diffSettings(previous.settings, settings)),
+  ];
   log.info({ revision: policy.revision, previous: previous.policy.revision, changes }, "policy reloaded");
   for (const warning of next.warnings) log.warn({ warning }, "config warning");
   const pending = restartNeeded(startSettings, settings);

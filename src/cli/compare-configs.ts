@@ -1,5 +1,6 @@
 import { type AccessChange, diffAccess } from "../config/access-diff.ts";
 import type { Diagnostic } from "../config/diagnostics.ts";
+import type { Change } from "../config/policy-changes.ts";
 import { diffPolicies, type PolicyDiff } from "../config/policy-diff.ts";
 import { compareWith, toBasis } from "../config/reload-comparison.ts";
 import { judgeRemoval } from "../config/reload-guard.ts";
@@ -18,8 +19,8 @@ export interface Comparison {
   readonly next: Side;
   readonly same: boolean;
   readonly policy: PolicyDiff;
-  /** Names of settings around the policy. */
-  readonly settings: readonly string[];
+  /** Settings around the policy. */
+  readonly settings: readonly Change[];
   readonly access: readonly AccessChange[];
   /** Why a reload from one to the other would be refused. */
   readonly refusals: readonly Diagnostic[];

@@ -1,5 +1,5 @@
 import type { AccessChange } from "../config/access-diff.ts";
-import { describeDiff } from "../config/policy-diff.ts";
+import { describeChanges, describeDiff } from "../config/policy-diff.ts";
 import type { Comparison } from "./compare-configs.ts";
 import { createPaint, type Paint } from "./paint.ts";
 
@@ -10,7 +10,7 @@ export function comparisonToJson({ old, next, same, policy, settings, access, re
     same,
     old: { file: old.file, revision: old.configuration.policy.revision },
     new: { file: next.file, revision: next.configuration.policy.revision },
-    described: lines,
+    described: [...lines, ...describeChanges(settings)],
     changes,
     settings,
     access: access.map(({ keyId, gained, lost, lostAll }) => ({ key: keyId ?? null, gained, lost, lostAll })),
@@ -25,10 +25,7 @@ export function formatComparison(comparison: Comparison, colour: boolean): strin
   const [from, to] = [old.configuration.policy.revision, next.configuration.policy.revision];
   const revisions = from === to ? from : `${from} → ${to}`;
   if (same) return `${old.file} and ${next.file} mean the same (revision ${revisions})\n`;
-  const changes = [
-    ...describeDiff(policy),
-    ...(settings.length === 0 ? [] : [`settings changed: ${settings.map((name) => `\`${name}\``).join(", ")}`]),
-  ];
+  const changes = [...describeDiff(policy), ...describeChanges(settings)];
   const sections = [
     paint.bold(`${old.file} → ${next.file}, revision ${revisions}`),
     ["Changes", ...changes.map((line) => `  ${line}`)].join("\n"),

@@ -106,7 +106,7 @@ export function joinDescriptions(keys: KeysDescription, diff: RulesDiff): readon
     ...describeSet(diff.routesRemoved, "route", "removed"),
     ...describeSet(diff.routesAdded, "route", "added"),
     ...(diff.routesReordered ? ["routes reordered"] : []),
-    ...diff.rulesChanged.map((change) => describeChange(change)),
+    ...describeChanges(diff.rulesChanged),
     ...describeChanged(diff.routesChanged, "routes"),
     ...keys.changed,
   ];
@@ -156,6 +156,11 @@ function describeChanged(changed: readonly Changed[], noun: string): readonly st
     }
   }
   return [...byText].map(([text, ids]) => `${ids.length > MAX_NAMES ? `${ids.length} ${noun}` : quote(ids)} ${text}`);
+}
+
+/** One sentence for each change of something there is one of. */
+export function describeChanges(changes: readonly Change[]): readonly string[] {
+  return changes.map(describeChange);
 }
 
 function describeChange(change: Change): string {

@@ -47,7 +47,7 @@ describe("latchkey diff", () => {
       "  1 key added: `c`",
       "  `a` lost `orders:read`",
       "  `a` gained `orders:write`",
-      "  settings changed: `upstream`",
+      "  upstream.url changed from http://127.0.0.1:3000 to http://127.0.0.1:3001",
       "",
       "Access",
       "  - `a`, `b` lose everything: GET /orders",

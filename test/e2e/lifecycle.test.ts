@@ -98,6 +98,14 @@ describe("the built program, over its life", () => {
     });
   });
 
+  test("names in the line of a reload what it changed in the settings", async () => {
+    await withProgram(keysOf(ONE), async (program, own) => {
+      await own.write("latchkey.yaml", CONFIG(upstream.url, "drain: { delay: 3s }\nlog: { requests: none }\n"));
+      const line = await program.waitForLine(({ msg }) => msg === "policy reloaded");
+      expect(line["changes"]).toEqual(["drain.delay changed from 0s to 3s", "log.requests changed from all to none"]);
+    });
+  });
+
   test("keeps what was spent of a limit over a reload", async () => {
     const limited = (limit: string) => `${keysOf(ONE)}    # ${limit}\n`.replace(" }", `, limits: ["${limit}"] }`);
     await withProgram(limited("3/hour"), async (program, own) => {
