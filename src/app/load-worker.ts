@@ -72,7 +72,7 @@ async function load({ configFile, overrides, env, nowMs, copy, basis }: LoadRequ
   if (result.kind === "rejected") return { ...result, diagnostics: bound(result.diagnostics) };
   snapshot = read;
   const { kind, configuration, input, warnings, files, digests } = result;
-  const comparison = basis && compareWith(basis, configuration.policy);
+  const comparison = basis && compareWith(basis, configuration);
   const keys = configuration.policy.keys.table;
   return { kind, input, keys, warnings: bound(warnings), files, digests, comparison };
 }

@@ -91,7 +91,7 @@ function withoutDocument(
 ): LoadedConfiguration | RejectedConfiguration {
   if (result.kind === "rejected") return result;
   const { kind, configuration, input, warnings, files, digests } = result;
-  const comparison = basis && compareWith(basis, configuration.policy);
+  const comparison = basis && compareWith(basis, configuration);
   return { kind, configuration, input, warnings, files, digests, comparison };
 }
 

@@ -64,7 +64,7 @@ export function startReloader(
   const store = createPolicyStore<Configuration, LoadedConfiguration>({
     load: async (current) => {
       await copied;
-      const attempt = await loadAtRest(files, () => loader.load({ basis: toBasis(current.policy) }), restClock);
+      const attempt = await loadAtRest(files, () => loader.load({ basis: toBasis(current) }), restClock);
       const loaded = attempt.kind === "loaded" ? attempt.loaded : refuseRestless(attempt.path, files);
       // What a refused main file names is watched too: one of those files may be all that is missing.
       files = loaded.kind === "loaded" ? watchedFiles(loaded) : [...new Set([...files, ...loaded.files])];

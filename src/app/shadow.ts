@@ -42,7 +42,7 @@ interface Candidate {
 }
 
 export function createShadowKeeper({ load, compareWith, numbers, log, metrics, now }: ShadowOptions): ShadowKeeper {
-  let live: Policy | undefined;
+  let live: Configuration | undefined;
   let candidate: Candidate | undefined;
   let loading: Promise<void> = Promise.resolve();
 
@@ -71,7 +71,7 @@ export function createShadowKeeper({ load, compareWith, numbers, log, metrics, n
     of.diagnostics = [];
     const { comparison } = loaded;
     const changes =
-      against === undefined || comparison === undefined ? [] : describeComparison(comparison, against, policy);
+      against === undefined || comparison === undefined ? [] : describeComparison(comparison, against.policy, policy);
     log.info({ shadow: of.file, revision: policy.revision, changes }, "shadow policy loaded");
   };
   /** One at a time, in the order asked for; a failure to read is the candidate's alone. */
@@ -85,8 +85,9 @@ export function createShadowKeeper({ load, compareWith, numbers, log, metrics, n
     return loading;
   };
 
-  const take = async ({ policy, settings }: Configuration): Promise<void> => {
-    live = policy;
+  const take = async (next: Configuration): Promise<void> => {
+    const { settings } = next;
+    live = next;
     if (settings.shadow === candidate?.file) return;
     candidate?.watcher.close();
     if (candidate !== undefined) put(candidate, undefined);
@@ -102,7 +103,7 @@ export function createShadowKeeper({ load, compareWith, numbers, log, metrics, n
     follow: (next) =>
       take(next).catch((error: unknown) => log.warn({ error: String(error) }, "shadow policy cannot be used")),
     reload: readNext,
-    report: async () => toReport(live, candidate, await numbers()),
+    report: async () => toReport(live?.policy, candidate, await numbers()),
     close: () => candidate?.watcher.close(),
   };
 }

@@ -40,6 +40,10 @@ export function compareConfigs(old: Side, next: Side, nowMs: number): Comparison
     policy,
     settings,
     access: diffAccess(before, after, nowMs),
-    refusals: judgeRemoval(compareWith(toBasis(before), after).removal, next.configuration, next.file),
+    refusals: judgeRemoval(
+      compareWith(toBasis(old.configuration), next.configuration).removal,
+      next.configuration,
+      next.file,
+    ),
   };
 }

@@ -1,4 +1,5 @@
 import type { LoadResult } from "../config/load.ts";
+import { writtenRoutes } from "../config/written-routes.ts";
 import type { Limit } from "../policy/bucket.ts";
 import { formatAddress } from "./serve.ts";
 
@@ -29,7 +30,7 @@ export function summarise(
   shadow?: Summary["shadow"],
 ): Summary {
   const { policy, settings } = configuration;
-  const { routes } = policy.routes;
+  const routes = writtenRoutes(configuration);
   const keys = [...policy.keys.all()];
   return {
     revision: policy.revision,

@@ -5,7 +5,8 @@ import { quote } from "./values.ts";
 
 /** What one policy takes away from another. */
 export interface Removal {
-  readonly keys: Removed;
+  /** Those that stay with another hash are removed from their holders as well. */
+  readonly keys: Removed & { readonly replaced: number };
   readonly routes: Removed;
   /** The same for the same removal, wherever and whenever it is made: what `reload.confirm` repeats. */
   readonly name: string;
@@ -23,18 +24,31 @@ export interface Removed {
 export interface Removable {
   readonly keyCount: number;
   readonly keysRemoved: readonly string[];
+  readonly keysReplaced: readonly Replaced[];
   readonly oldRoutes: readonly string[];
   readonly nextRoutes: readonly string[];
 }
 
-export function toRemoval({ keyCount, keysRemoved, oldRoutes, nextRoutes }: Removable): Removal {
+/** A key whose credential is another one, with the new digest: the same ids may be replaced more than once. */
+export interface Replaced {
+  readonly id: string;
+  readonly digest: string;
+}
+
+export function toRemoval({ keyCount, keysRemoved, keysReplaced, oldRoutes, nextRoutes }: Removable): Removal {
   const staying = new Set(nextRoutes);
   const routesRemoved = oldRoutes.filter((match) => !staying.has(match));
   const digest = createHash("sha256");
   for (const id of keysRemoved) digest.update(`key ${id}\n`);
+  for (const replaced of keysReplaced) digest.update(`hash ${replaced.id} ${replaced.digest}\n`);
   for (const match of routesRemoved) digest.update(`route ${match}\n`);
   return {
-    keys: { count: keysRemoved.length, of: keyCount, names: keysRemoved.slice(0, MAX_NAMES) },
+    keys: {
+      count: keysRemoved.length + keysReplaced.length,
+      replaced: keysReplaced.length,
+      of: keyCount,
+      names: [...keysRemoved, ...keysReplaced.map(({ id }) => id)].slice(0, MAX_NAMES),
+    },
     routes: { count: routesRemoved.length, of: oldRoutes.length, names: routesRemoved.slice(0, MAX_NAMES) },
     // Twelve hex digits, as a revision has; the word in front keeps YAML from reading a number.
     name: `removal-${digest.digest("hex").slice(0, 12)}`,
@@ -49,7 +63,7 @@ export function judgeRemoval(
 ): readonly Diagnostic[] {
   if (reload.confirm === name) return [];
   const judged = [
-    [keys, "keys"],
+    [keys, keys.replaced === 0 ? "keys" : `keys, ${keys.replaced} of them by another hash`],
     [routes, "routes"],
   ] as const;
   const excesses = judged.filter(([removed]) => isExcessive(removed, reload.maxRemovedPercent));

@@ -39,6 +39,11 @@ describe("latchkey check", () => {
     expect(out).toContain("→ http://127.0.0.1:3000, admin 127.0.0.1:9090");
   });
 
+  test("counts the routes that stand in the file, not those that management adds", async () => {
+    const { out } = await check(`${GOOD}management: { path: /keys, scopes: manage }\n`);
+    expect(out).toContain("routes       2, of which 1 public");
+  });
+
   test("names every error with its line, and fails", async () => {
     const { code, out } = await check(BAD);
     expect(code).toBe(1);

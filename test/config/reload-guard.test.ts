@@ -9,23 +9,29 @@ interface Written {
   readonly keys: number;
   readonly routes?: number;
   readonly reload?: string;
+  /** The cluster that the keys were made for: each has hashes of its own. */
+  readonly cluster?: number;
+  readonly status?: "active" | "revoked";
+  /** More fields of the main file. */
+  readonly more?: string;
 }
 
 /** A configuration with so many keys and routes, the first ones of an endless list. */
-function configure({ keys, routes = 1, reload = "{}" }: Written): Configuration {
+function configure(written: Written): Configuration {
+  const { keys, routes = 1, reload = "{}", cluster = 0, status = "active", more = "" } = written;
   const records = Array.from({ length: keys }, (_, index) => ({
     id: `key-${index}`,
-    hash: `sha256:${index.toString(16).padStart(64, "0")}`,
+    hash: `sha256:${(cluster * 1000 + index).toString(16).padStart(64, "0")}`,
+    status,
   }));
   const patterns = Array.from({ length: routes }, (_, index) => ({ match: `GET /r${index}`, authenticated: true }));
-  const main = `upstream: http://127.0.0.1:3000\nreload: ${reload}\nroutes: ${JSON.stringify(patterns)}\nkeys: keys.json\n`;
+  const main = `upstream: http://127.0.0.1:3000\nreload: ${reload}\nroutes: ${JSON.stringify(patterns)}\nkeys: keys.json\n${more}\n`;
   const loaded = parseConfiguration(snapshotOf(main, { "keys.json": JSON.stringify({ keys: records }) }));
   if (loaded.kind === "rejected") throw new Error(JSON.stringify(loaded.diagnostics));
   return loaded.configuration;
 }
 
-const findRemoval = (from: Written, to: Written) =>
-  compareWith(toBasis(configure(from).policy), configure(to).policy).removal;
+const findRemoval = (from: Written, to: Written) => compareWith(toBasis(configure(from)), configure(to)).removal;
 const judge = (from: Written, to: Written) => judgeRemoval(findRemoval(from, to), configure(to), "latchkey.yaml");
 
 describe("judgeRemoval()", () => {
@@ -58,6 +64,31 @@ describe("judgeRemoval()", () => {
       "The reload removes 10 of 10 keys",
       "The reload removes 7 of 8 routes",
     ]);
+  });
+
+  test("counts a key that stays by its id with another hash: a Secret rendered for another cluster", async () => {
+    const refused = await judge({ keys: 10 }, { keys: 8, cluster: 1 });
+    expect(refused.map(({ message }) => message)).toEqual([
+      "The reload removes 10 of 10 keys, 8 of them by another hash, more than the 50% that reload.maxRemoved allows: " +
+        '"key-8", "key-9", "key-0" and 7 more',
+    ]);
+  });
+
+  test("takes the confirmation of these new hashes, and of no others", async () => {
+    const { name } = findRemoval({ keys: 10 }, { keys: 10, cluster: 1 });
+    const reload = `{ confirm: ${name} }`;
+    expect(await judge({ keys: 10 }, { keys: 10, cluster: 1, reload })).toEqual([]);
+    expect(await judge({ keys: 10 }, { keys: 10, cluster: 2, reload })).toHaveLength(1);
+  });
+
+  test("does not count the hash of a key that is revoked", async () => {
+    expect(await judge({ keys: 10 }, { keys: 10, cluster: 1, status: "revoked" })).toEqual([]);
+  });
+
+  test("leaves the routes of management out, which nobody wrote", async () => {
+    const more = "management: { path: /keys, scopes: manage }";
+    expect(await judge({ keys: 1, routes: 1, more }, { keys: 1, routes: 1 })).toEqual([]);
+    expect(await judge({ keys: 1, routes: 5, more }, { keys: 1, routes: 2, more })).toHaveLength(1);
   });
 
   test("does not count a share of a handful", async () => {
