@@ -15,6 +15,15 @@ export interface Document {
   readonly locate: (path: Path, part: "value" | "name") => Position | undefined;
   /** The line of one entry of the top-level list `keys`, without searching for it. */
   readonly recordLine: (index: number) => number;
+  /** Numbers that are written otherwise than the program would write them; as text each would be another one. */
+  readonly respelt: readonly Respelt[];
+}
+
+/** Such as `00123`, which is the number 123. */
+export interface Respelt {
+  readonly path: Path;
+  readonly text: string;
+  readonly value: number;
 }
 
 /** A text whose records are read some at a time, and never all in memory. */
@@ -37,6 +46,7 @@ export type ReadDocument =
       readonly value: unknown;
       readonly locate: Document["locate"];
       readonly recordLine: Document["recordLine"];
+      readonly respelt: Document["respelt"];
     }
   | { readonly kind: "refused"; readonly problems: readonly DocumentProblem[] };
 

@@ -8,6 +8,8 @@ import {
   type ReadDocument,
   toPosition,
 } from "./document.ts";
+import { createCursor, skipBlank, skipValue, type Visit } from "./json-cursor.ts";
+import { findRespelt, numberAt } from "./json-numbers.ts";
 
 /**
  * Reads JSON with the engine's own parser, which is strict and fast. One scan over the text finds what
@@ -36,6 +38,7 @@ export function parseJson(text: string): ReadDocument {
     value,
     locate: createLocator(text, isOutlined ? outline : undefined),
     recordLine: (index) => outline.recordLines[index] ?? 0,
+    respelt: findRespelt(text, outline.respelt),
   };
 }
 
@@ -45,9 +48,9 @@ export function parseJson(text: string): ReadDocument {
  */
 export function openJsonRecords(text: string): OpenRecords | undefined {
   const outline = scan(text);
-  const { depth, colons, records, recordLines } = outline;
+  const { depth, colons, records, recordLines, respelt } = outline;
   const [first, last] = [records[0], records.at(-1)];
-  if (first === undefined || last === undefined || depth > MAX_DEPTH) return undefined;
+  if (first === undefined || last === undefined || depth > MAX_DEPTH || respelt.length > 0) return undefined;
   const cursor = createCursor(text, last);
   if (!skipValue(cursor)) return undefined;
   const end = cursor.at;
@@ -114,6 +117,8 @@ interface Outline {
   readonly records: readonly number[];
   readonly recordLines: readonly number[];
   readonly recordColumns: readonly number[];
+  /** Offsets of numbers that are written otherwise than the program would write them. */
+  readonly respelt: readonly number[];
 }
 
 const KEYS_BEFORE = /"keys"\s*:\s*$/;
@@ -122,6 +127,9 @@ const KEYS_BEFORE_LENGTH = 64;
 
 const NEWLINE = 10;
 const QUOTE = 34;
+const MINUS = 45;
+const ZERO = 48;
+const NINE = 57;
 const COLON = 58;
 const OPEN_BRACKET = 91;
 const BACKSLASH = 92;
@@ -134,6 +142,7 @@ function scan(text: string): Outline {
   const records: number[] = [];
   const recordLines: number[] = [];
   const recordColumns: number[] = [];
+  const respelt: number[] = [];
   let depth = 0;
   let maxDepth = 0;
   let deepest = 0;
@@ -142,7 +151,8 @@ function scan(text: string): Outline {
   let lineStart = 0;
   let inKeys = false;
   for (let at = 0; at < text.length; at += 1) {
-    switch (text.charCodeAt(at)) {
+    const code = text.charCodeAt(at);
+    switch (code) {
       case QUOTE:
         at = endOfString(text, at);
         break;
@@ -170,13 +180,18 @@ function scan(text: string): Outline {
         depth -= 1;
         break;
       default:
+        if (code === MINUS || (code >= ZERO && code <= NINE)) {
+          const number = numberAt(text, at);
+          if (String(Number(number)) !== number) respelt.push(at);
+          at += number.length - 1;
+        }
     }
     if (depth > maxDepth) {
       maxDepth = depth;
       deepest = at;
     }
   }
-  return { depth: maxDepth, deepest, colons, records, recordLines, recordColumns };
+  return { depth: maxDepth, deepest, colons, records, recordLines, recordColumns, respelt };
 }
 
 /** The offset of the closing quote of the string that opens at `at`. */
@@ -203,85 +218,6 @@ function countMembers(value: unknown): number {
   if (Object.hasOwn(value, "__proto__")) return Number.NaN;
   for (const member of Object.values(value)) count += 1 + countMembers(member);
   return count;
-}
-
-interface Cursor {
-  readonly text: string;
-  at: number;
-  failedAt: number | undefined;
-  /** Told each member's name as it is met; returning true stops the walk there. */
-  readonly visit: ((path: Path, nameAt: number | undefined, valueAt: number) => boolean) | undefined;
-}
-
-function createCursor(text: string, at = 0, visit?: Cursor["visit"]): Cursor {
-  return { text, at, failedAt: undefined, visit };
-}
-
-function skipBlank(text: string, at: number): number {
-  let next = at;
-  while (/[ \t\r\n]/.test(text.charAt(next))) next += 1;
-  return next;
-}
-
-// RFC 8259 §6 and §7: a string, a number or one of the three names.
-const SCALAR =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
-  /(?:"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
-
-/** Walks over one value; false when it met a fault or was told to stop. */
-function skipValue(cursor: Cursor, path: Path = []): boolean {
-  cursor.at = skipBlank(cursor.text, cursor.at);
-  const first = cursor.text.charAt(cursor.at);
-  if (first === "{" || first === "[") return skipContainer(cursor, path, first === "{");
-  SCALAR.lastIndex = cursor.at;
-  const matched = SCALAR.exec(cursor.text);
-  if (matched === null) return fail(cursor);
-  cursor.at += matched[0].length;
-  return true;
-}
-
-function skipContainer(cursor: Cursor, path: Path, isObject: boolean): boolean {
-  const close = isObject ? "}" : "]";
-  cursor.at = skipBlank(cursor.text, cursor.at + 1);
-  if (cursor.text.charAt(cursor.at) === close) {
-    cursor.at += 1;
-    return true;
-  }
-  for (let index = 0; ; index += 1) {
-    cursor.at = skipBlank(cursor.text, cursor.at);
-    const nameAt = isObject ? cursor.at : undefined;
-    const step = isObject ? readName(cursor) : index;
-    if (step === undefined) return false;
-    cursor.at = skipBlank(cursor.text, cursor.at);
-    if (cursor.visit?.([...path, step], nameAt, cursor.at) === true) return false;
-    if (!skipValue(cursor, [...path, step])) return false;
-    cursor.at = skipBlank(cursor.text, cursor.at);
-    const next = cursor.text.charAt(cursor.at);
-    if (next !== "," && next !== close) return fail(cursor);
-    cursor.at += 1;
-    if (next === close) return true;
-  }
-}
-
-function readName(cursor: Cursor): string | undefined {
-  const start = cursor.at;
-  if (cursor.text.charCodeAt(start) !== QUOTE || !skipValue(cursor)) {
-    fail(cursor);
-    return undefined;
-  }
-  const name = cursor.text.slice(start, cursor.at);
-  cursor.at = skipBlank(cursor.text, cursor.at);
-  if (cursor.text.charCodeAt(cursor.at) !== COLON) {
-    fail(cursor);
-    return undefined;
-  }
-  cursor.at += 1;
-  return String(JSON.parse(name));
-}
-
-function fail(cursor: Cursor): false {
-  cursor.failedAt ??= cursor.at;
-  return false;
 }
 
 function findBadNames(text: string): readonly DocumentProblem[] {
@@ -355,7 +291,7 @@ function locate(text: string, path: Path, part: "value" | "name", outline: Outli
 function findOffset(text: string, start: number, path: Path, part: "value" | "name"): number | undefined {
   if (path.length === 0) return start;
   let found: number | undefined;
-  const visit: Cursor["visit"] = (visited, nameAt, valueAt) => {
+  const visit: Visit = (visited, nameAt, valueAt) => {
     if (visited.length !== path.length || visited.some((step, index) => step !== path[index])) return false;
     found = part === "name" ? (nameAt ?? valueAt) : valueAt;
     return true;

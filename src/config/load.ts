@@ -6,6 +6,7 @@ import { type Diagnostic, formatPath, type Path, sortDiagnostics, toVisible } fr
 import type { Document } from "./document.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
+import { findMistakenNumbers } from "./mistaken-numbers.ts";
 import { parseDocument } from "./parse-document.ts";
 import { isPlainKeysFile } from "./plain-key.ts";
 import type { Rejected, Watched } from "./policy-store.ts";
@@ -268,6 +269,7 @@ function parsePart<T extends z.ZodType>(
     return undefined;
   }
   const { document } = parsed;
+  for (const diagnostic of findMistakenNumbers(document)) found.push(diagnostic);
   if (isPlain?.(document.value)) return { document, value: document.value, missing: [] };
   const checked = validate(document, schema);
   if (checked.kind === "valid") return { document, value: checked.value, missing: [] };
@@ -292,7 +294,7 @@ function readKeysPart(file: SourceFile, isChecked: boolean, found: Diagnostic[])
     return part && { document: part.document, batches: () => sliceRecords(part.document, part.value.keys) };
   }
   const { locate, recordLine, batches } = stream;
-  const document = { file: file.path, value: undefined, locate, recordLine };
+  const document = { file: file.path, value: undefined, locate, recordLine, respelt: [] };
   return { document, batches: () => numberRecords(document, batches()) };
 }
 

@@ -19,8 +19,8 @@ export function parseDocument(file: string, text: string): ParsedDocument {
   const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const read = readText(file, bare);
   if (read.kind === "read") {
-    const { value, locate, recordLine } = read;
-    return { kind: "document", document: { file, value, locate, recordLine } };
+    const { value, locate, recordLine, respelt } = read;
+    return { kind: "document", document: { file, value, locate, recordLine, respelt } };
   }
   return { kind: "refused", diagnostics: read.problems.map((problem) => toDiagnostic(file, problem)) };
 }

@@ -56,8 +56,8 @@ const WORDS: ReadonlyMap<string, PlainScalar> = new Map<string, PlainScalar>(
   ),
 );
 
-// Fifteen digits are exact in a double.
-const INTEGER = /^[0-9]{1,15}$/;
+// Fifteen digits are exact in a double. With a zero in front it would be written otherwise than it is read.
+const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/;
 // Anything of these characters alone might be one of YAML's other numbers.
 const NUMBER_LIKE = /^(?:[0-9.eE+-]+|0[xo][0-9A-Fa-f]+|[0-9]+)$/;
 

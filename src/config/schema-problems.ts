@@ -175,7 +175,8 @@ function sayFound(found: unknown, path: Path): string {
   return typeof found === "number" || typeof found === "boolean" ? `, found ${found}` : `, found ${nameType(found)}`;
 }
 
-function isSecret(path: Path): boolean {
+/** Whether the value there may be what is to be kept secret. */
+export function isSecret(path: Path): boolean {
   return path.some((step) => typeof step === "string" && SECRET_NAME.test(step) && step !== "keys");
 }
 

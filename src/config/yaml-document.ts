@@ -14,7 +14,7 @@ import {
   type Document as YamlTree,
 } from "yaml";
 import type { Path } from "./diagnostics.ts";
-import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument } from "./document.ts";
+import { type DocumentProblem, MAX_DEPTH, type Position, type ReadDocument, type Respelt } from "./document.ts";
 import { readPlainRecords } from "./plain-records.ts";
 
 // The library takes about 0.7 µs and 150 bytes of memory for each character it reads.
@@ -32,7 +32,8 @@ export function parseYaml(text: string): ReadDocument {
   if (plain.kind === "records") {
     const { value, offsets, lines } = plain;
     const locateRecord: ReadLocate = (path, part) => locateInRecord(text, offsets, lines, path, part);
-    return { kind: "read", value, locate: locateRecord, recordLine: (index) => lines[index] ?? 0 };
+    // It reads no number that is not written as the program would write it.
+    return { kind: "read", value, locate: locateRecord, recordLine: (index) => lines[index] ?? 0, respelt: [] };
   }
   if (plain.kind === "refused") return { kind: "refused", problems: [plain.problem] };
   if (text.length <= MAX_TREE_CHARACTERS) return parseTreeOf(text);
@@ -78,7 +79,7 @@ function parseTreeOf(text: string): ReadDocument {
     }));
     return { kind: "refused", problems };
   }
-  const walk: Walk = { problems: [], anchors: new Map(), aliased: 0, positionAt };
+  const walk: Walk = { problems: [], anchors: new Map(), aliased: 0, respelt: [], positionAt };
   const { value } = toValue(tree.contents, [], walk);
   if (walk.problems.length > 0) return { kind: "refused", problems: walk.problems };
   return {
@@ -86,6 +87,7 @@ function parseTreeOf(text: string): ReadDocument {
     value,
     locate: (path, part) => locate(tree, path, part, positionAt),
     recordLine: (index) => locate(tree, ["keys", index], "value", positionAt)?.line ?? 0,
+    respelt: walk.respelt,
   };
 }
 
@@ -144,6 +146,7 @@ interface Walk {
   readonly problems: DocumentProblem[];
   readonly anchors: Map<string, Walked>;
   aliased: number;
+  readonly respelt: Respelt[];
   readonly positionAt: (offset: number) => Position;
 }
 
@@ -179,7 +182,13 @@ function toValue(node: unknown, path: Path, walk: Walk): Walked {
 }
 
 function toBareValue(node: Node, path: Path, walk: Walk): Walked {
-  if (isScalar(node)) return { value: node.value ?? null, size: 1 };
+  if (isScalar(node)) {
+    const { value, source } = node;
+    if (typeof value === "number" && source !== undefined && source !== String(value)) {
+      walk.respelt.push({ path, text: source, value });
+    }
+    return { value: value ?? null, size: 1 };
+  }
   if (isSeq(node)) {
     const items = node.items.map((item, index) => toValue(item, [...path, index], walk));
     return { value: items.map((item) => item.value), size: sum(items) };

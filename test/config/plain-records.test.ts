@@ -24,7 +24,7 @@ keys:
     metadata:
       team: retail
       # of no importance
-      floor: 007
+      floor: 70
 `;
 
 describe("readPlainRecords()", () => {
@@ -44,6 +44,7 @@ describe("readPlainRecords()", () => {
     ["text that goes on like a list", "keys:\n- id: a\n  name: b\n   - c\n"],
     ["a block of text", "keys:\n- id: |\n    a\n"],
     ["a float", "keys:\n- id: 1.5\n"],
+    ["a number with a zero in front", "keys:\n- metadata: { zip: 00123 }\n"],
     ["a hexadecimal number", "keys:\n- id: 0x1F\n"],
     ["a second top-level field", "keys:\n- id: a\nmore: 1\n"],
     ["a list across lines", "keys:\n- scopes: [a,\n   b]\n"],
