@@ -4,7 +4,7 @@ import { findNearest, type Path } from "./diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { DenialBody, DenialOverride, DenialSettings, DenialVariable, JsonTemplate } from "./settings.ts";
-import { parseTemplate, type Template, templateFields } from "./template.ts";
+import { findLoneBrace, parseTemplate, type Template, templateFields } from "./template.ts";
 
 /** The fields every denial template knows, besides the variables the file adds. */
 const DENIAL_FIELDS: readonly string[] = [
@@ -53,10 +53,21 @@ function compileJson(value: unknown, fields: ReadonlySet<string>, report: Report
 
 function compileTemplate(text: string, fields: ReadonlySet<string>, report: Report, path: Path): Template {
   const template = parseTemplate(text);
+  checkBraces(text, report, path);
   for (const field of templateFields(template)) {
     if (!fields.has(field)) reportUnknownField(field, fields, report, path);
   }
   return template;
+}
+
+/** Says of a brace that would reach clients, or the upstream, as it stands. */
+export function checkBraces(text: string, report: Report, path: Path): void {
+  const brace = findLoneBrace(text);
+  if (brace === undefined) return;
+  report.error(
+    path,
+    `A ${brace} stands alone; expected a field such as {name}, or ${brace}${brace} for the brace itself`,
+  );
 }
 
 /** Says of a template field that nothing fills, and which one was most likely meant. */

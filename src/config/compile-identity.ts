@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { checkSegment, reportUnknownField } from "./compile-denials.ts";
+import { checkBraces, checkSegment, reportUnknownField } from "./compile-denials.ts";
 import type { Path } from "./diagnostics.ts";
 import type { Report } from "./report.ts";
 import type { Main } from "./schema.ts";
@@ -25,7 +25,6 @@ const IDENTITY_FIELDS: readonly string[] = [
   "key.scopes",
   "key.environment",
   "key.region",
-  "route",
 ];
 
 /** Compiles what the upstream learns; `privateKey` is the text of the file that signs, when it could be read. */
@@ -74,6 +73,7 @@ export function checkHeaderName(name: string, taken: Map<string, string>, report
 
 function compileHeaderTemplate(text: string, segmentNames: ReadonlySet<string>, report: Report, path: Path): Template {
   const template = parseTemplate(text);
+  checkBraces(text, report, path);
   if (!/^[\x20-\x7e]*$/.test(text)) report.error(path, "Expected printable ASCII around the template fields");
   for (const field of templateFields(template)) {
     const [, kind, name] = /^key\.(segments|metadata)\.(.+)$/.exec(field) ?? [];

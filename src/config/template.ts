@@ -8,14 +8,21 @@ export type TemplatePart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "field"; readonly name: string };
 
-/** Parses a template; whether its fields exist is for the caller to check. An unclosed brace is plain text. */
+/** Parses a template; whether its fields exist, and braces stand alone, is for the caller to check. Such a brace is plain text. */
 export function parseTemplate(text: string): Template {
   const parts: TemplatePart[] = [];
-  for (const [piece, name] of text.matchAll(/\{\{|\}\}|\{([A-Za-z][A-Za-z0-9_.-]*)\}|[^{}]+|[{}]/g)) {
+  for (const [piece, name] of text.matchAll(PIECE)) {
     if (name !== undefined) parts.push({ kind: "field", name });
     else parts.push({ kind: "text", text: piece === "{{" ? "{" : piece === "}}" ? "}" : piece });
   }
   return { text, parts };
+}
+
+const PIECE = /\{\{|\}\}|\{([A-Za-z][A-Za-z0-9_.-]*)\}|[^{}]+|[{}]/g;
+
+/** The first brace that is neither part of a field nor doubled: most likely a slip in a field. */
+export function findLoneBrace(text: string): string | undefined {
+  return Array.from(text.matchAll(PIECE), ([piece]) => piece).find((piece) => piece === "{" || piece === "}");
 }
 
 /** The names of the fields a template uses. */
