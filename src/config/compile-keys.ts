@@ -24,6 +24,7 @@ export interface KeyContext {
   readonly max: Rate | undefined;
   /** Whether the main file names a pepper, readable or not. */
   readonly hasPepper: boolean;
+  /** What keys look like; those that `keys create` makes where the file does not say. */
   readonly formats: readonly KeyFormat[];
   /** Looks at each key beside what the main file says; `index` is where its record stands in its file. */
   readonly lint: ((key: Key, index: number, report: Report) => void) | undefined;

@@ -16,6 +16,7 @@ import { checkMethod } from "./compile-methods.ts";
 import { checkScopePart, compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
 import { findNearest } from "./diagnostics.ts";
+import { defaultKeyFormat } from "./issue-key.ts";
 import { createKeyLint, lintMain } from "./lint.ts";
 import type { MainLines } from "./main-lines.ts";
 import type { RecordBatch } from "./record-batch.ts";
@@ -51,7 +52,8 @@ export function beginCompilation(input: CompileInput, found: Findings): Compilat
   const toLint = { main, mainFile: lines.file, around, routes, formats, defaultLimits, nowMs };
   const keyLint = input.isPartial ? undefined : createKeyLint(toLint);
   const hasPepper = main.hashing.pepper !== undefined;
-  const compiler = createKeyCompiler({ ...rest, hasPepper, lint: keyLint?.look }, found);
+  const looks = main.keyFormats.length === 0 ? [defaultKeyFormat()] : formats;
+  const compiler = createKeyCompiler({ ...rest, formats: looks, hasPepper, lint: keyLint?.look }, found);
   return {
     add: compiler.add,
     finish: () => {

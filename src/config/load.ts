@@ -4,6 +4,7 @@ import type { Source } from "../policy/route.ts";
 import { beginCompilation, type CompileInput } from "./compile.ts";
 import { type Diagnostic, formatPath, type Path, sortDiagnostics, toVisible } from "./diagnostics.ts";
 import type { Document } from "./document.ts";
+import { findExposedKeys } from "./exposed-keys.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
 import { findMistakenNumbers } from "./mistaken-numbers.ts";
@@ -146,6 +147,8 @@ function prepareConfiguration(
   if (main === undefined) return { kind: "rejected", diagnostics: toShown(found, order), ...watched };
   const { document } = main;
   const isPartial = found.some(isError);
+  const texts = snapshot.main === undefined ? snapshot.keysFiles : [snapshot.main, ...snapshot.keysFiles];
+  const exposed = findExposedKeys(texts, main.value.keyFormats);
   const documents = new Map(
     [document, ...keysFiles.flatMap((part) => part?.document ?? [])].map((of) => [of.file, of]),
   );
@@ -168,7 +171,8 @@ function prepareConfiguration(
     batches: () => toBatches(main, keysFiles),
     judge: (findings) => {
       const news = locateFindings(isPartial ? findings.filter(isNews) : findings, documents);
-      const all = toShown([...found, ...news, ...findMissingKeys(document, main.value)], order);
+      const known = [...found, ...news, ...findMissingKeys(document, main.value)];
+      const all = toShown([...known, ...withoutKnown(exposed, known)], order);
       return all.some(isError)
         ? { kind: "rejected", diagnostics: all, ...watched }
         : { kind: "loaded", warnings: all, ...watched };
@@ -178,6 +182,14 @@ function prepareConfiguration(
       return place === undefined ? undefined : { file: document.file, line: place.line };
     },
   };
+}
+
+/** What is a key by its field is said there once. */
+function withoutKnown(exposed: readonly Diagnostic[], known: readonly Diagnostic[]): readonly Diagnostic[] {
+  if (exposed.length === 0) return exposed;
+  const toPlace = ({ file, line, column }: Diagnostic) => `${line}:${column}:${file}`;
+  const places = new Set(known.map(toPlace));
+  return exposed.filter((diagnostic) => !places.has(toPlace(diagnostic)));
 }
 
 /** A file that was cut off behind its routes looks the same, so that none is taken to be meant only when it is written. */
