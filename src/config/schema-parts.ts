@@ -39,6 +39,11 @@ export function oneOrMany<T extends z.ZodType>(item: T) {
   return z.union([item.transform((single) => [single]), z.array(item)]);
 }
 
+/** The same for editors that ask for one at least; the compiler refuses none in words that fit the field. */
+export function oneOrMore<T extends z.ZodType>(item: T) {
+  return z.union([item.transform((single) => [single]), z.array(item).meta({ minItems: 1 })]);
+}
+
 const rateText = z
   .string("Expected a rate, such as 100/minute")
   .describe("How many requests per window are refilled")

@@ -3,7 +3,7 @@ import { DENIAL_REASONS } from "../policy/decision.ts";
 import { keyRecord } from "./key-schema.ts";
 import { management } from "./management-schema.ts";
 import { reload } from "./reload-schema.ts";
-import { duration, limits, oneOrMany, textOf } from "./schema-parts.ts";
+import { duration, limits, oneOrMany, oneOrMore, textOf } from "./schema-parts.ts";
 import { admin, drain, listen, log, upstream, workers } from "./server-schema.ts";
 
 const verdict = z.enum(["reject", "allow"]);
@@ -29,7 +29,7 @@ const location = z.union([
 ]);
 
 const credentials = z.strictObject({
-  locations: oneOrMany(location)
+  locations: oneOrMore(location)
     .prefault(["Authorization: Bearer", "X-API-Key"])
     .describe("Where a key may be presented, in the words error messages use"),
   inUrl: z
@@ -105,8 +105,8 @@ const route = z
       .meta({ examples: ["GET /api/v1/orders/**"] }),
     public: z.literal(true).optional().describe("No key is needed"),
     authenticated: z.literal(true).optional().describe("Any valid key will do"),
-    scopes: oneOrMany(z.string()).optional().describe("Scopes the key must have, all of them"),
-    anyScope: oneOrMany(z.string()).optional().describe("Scopes of which the key must have one"),
+    scopes: oneOrMore(z.string()).optional().describe("Scopes the key must have, all of them"),
+    anyScope: oneOrMore(z.string()).optional().describe("Scopes of which the key must have one"),
     aliases: z
       .record(z.string(), z.string())
       .prefault({})
@@ -120,7 +120,9 @@ const route = z
       .default(false)
       .describe("Whether X-HTTP-Method-Override and its like reach the upstream"),
   })
-  .describe("Exactly one of public, authenticated, scopes and anyScope; the first matching route decides");
+  .describe("Exactly one of public, authenticated, scopes and anyScope; the first matching route decides")
+  // For editors; the compiler says it of each route in its own words.
+  .meta({ oneOf: ["public", "authenticated", "scopes", "anyScope"].map((field) => ({ required: [field] })) });
 
 const scopeEntry = z.union([
   z.null(),
@@ -183,7 +185,7 @@ export const mainSchema = z
       .describe("What keys look like; the first is used to generate. Without any, a key is any visible text")
       .meta({ examples: [["bk_{environment:live|test}_{secret:hex(32)}"]] }),
     accept: z
-      .record(z.string(), oneOrMany(z.string()))
+      .record(z.string(), oneOrMore(z.string()))
       .prefault({})
       .describe("Values of named key segments that this instance serves; other keys are refused by their text")
       .meta({ examples: [{ environment: ["live"] }] }),

@@ -150,7 +150,7 @@ export const admin = z
     adminFields,
   ])
   .prefault({})
-  .describe("The other port: health, metrics, authoriser, key API and dashboard; off for none");
+  .describe("The other port: health, status, metrics, probes, reload, drain and the authoriser; off for none");
 
 export const workers = z
   .union([z.string(), z.int().min(1).max(64)], { error: "Expected 1 to 64 threads, or auto" })
@@ -182,4 +182,4 @@ const logFields = z.strictObject({
 export const log = z
   .union([level.transform((written) => ({ ...logFields.parse({}), level: written })), logFields])
   .prefault({})
-  .describe("What is logged, as JSON lines on stderr");
+  .describe("What is logged, as JSON lines on stdout");

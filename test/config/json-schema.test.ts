@@ -19,6 +19,19 @@ describe("the JSON Schemas that are checked in", () => {
     expect(readFileSync(new URL("templates/_restart-fields.tpl", chart), "utf8")).toBe(toRestartTemplate());
   });
 
+  test("ask for one kind of access in a route, and for a scope where scopes are named", () => {
+    expect(toJsonSchema("main")).toMatchObject({
+      properties: {
+        routes: {
+          items: {
+            oneOf: ["public", "authenticated", "scopes", "anyScope"].map((field) => ({ required: [field] })),
+            properties: { scopes: { anyOf: [{ type: "string" }, { type: "array", minItems: 1 }] } },
+          },
+        },
+      },
+    });
+  });
+
   test.each(["main", "keys"] as const)("describe every field (%s)", (file) => {
     expect(findUndescribed(toJsonSchema(file), "")).toEqual([]);
   });
