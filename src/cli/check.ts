@@ -56,7 +56,8 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
     live.loaded.kind === "loaded"
       ? await checkTls(live.loaded.configuration.settings.listen, (path) => readFile(path))
       : [];
-  const found = [...withoutRepeats(read.flatMap(findingsOf)), ...certificate];
+  const unread = findUnreadShadow(live, candidate, shadowFile);
+  const found = [...(unread ?? withoutRepeats(read.flatMap(findingsOf))), ...certificate];
   const isLoaded = read.every(({ loaded }) => loaded.kind === "loaded") && certificate.length === 0;
   // What is said of this machine's mounts is no fault of the config, so it does not fail a strict check.
   const diagnostics = isLoaded ? [...found, ...(await findFileMounts(live.loaded.files))] : found;
@@ -77,6 +78,26 @@ async function runCheck(terminal: Terminal, flags: CheckFlags): Promise<ExitCode
 
 function findingsOf({ loaded }: ReadConfig): readonly Diagnostic[] {
   return loaded.kind === "loaded" ? loaded.warnings : loaded.diagnostics;
+}
+
+/** A candidate that is not there is a mistake of the file that names it. */
+function findUnreadShadow(
+  live: ReadConfig,
+  candidate: ReadConfig | undefined,
+  shadowFile: string | undefined,
+): readonly Diagnostic[] | undefined {
+  if (candidate === undefined || candidate.snapshot.main !== undefined || live.loaded.kind !== "loaded")
+    return undefined;
+  const { file, line } = live.loaded.locate(["shadow"]) ?? { file: live.snapshot.mainFile, line: 0 };
+  const unread = candidate.snapshot.problems.map(({ severity, message }) => ({
+    severity,
+    file,
+    line,
+    column: 1,
+    path: "shadow",
+    message: message.replace("The file", `The file ${shadowFile}`),
+  }));
+  return [...unread, ...live.loaded.warnings];
 }
 
 /** Both policies may name the same keys files. */

@@ -1,7 +1,7 @@
 import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { toRoomyBytes } from "../policy/roomy.ts";
-import type { Path } from "./diagnostics.ts";
+import { findNearest, type Path } from "./diagnostics.ts";
 import { type Document, MAX_FILE_BYTES } from "./document.ts";
 import { withOpenFile } from "./open-file.ts";
 import { parseDocument } from "./parse-document.ts";
@@ -79,7 +79,7 @@ function restless(mainFile: string) {
 
 type ReadResult =
   | { readonly kind: "file"; readonly text: string; readonly mode: number | undefined; readonly digest: string }
-  | { readonly kind: "problem"; readonly problem: string; readonly digest?: string };
+  | { readonly kind: "problem"; readonly problem: string; readonly fix?: string; readonly digest?: string };
 
 interface Reader {
   readonly read: (path: string) => Promise<ReadResult>;
@@ -147,7 +147,7 @@ async function readOne(path: string, io: SourceIo, remember: (version: string) =
   try {
     const { size, mode, isFile, isDirectory, version } = await io.stat(path);
     remember(version);
-    if (isDirectory) return { kind: "problem", problem: "is a directory; expected a file" };
+    if (isDirectory) return { kind: "problem", problem: IS_DIRECTORY, fix: NAME_A_FILE };
     // A device or pipe may never end.
     if (!isFile) return { kind: "problem", problem: "is not a regular file" };
     if (size > MAX_FILE_BYTES) return { kind: "problem", problem: TOO_LARGE };
@@ -155,7 +155,10 @@ async function readOne(path: string, io: SourceIo, remember: (version: string) =
     if (bytes.byteLength > MAX_FILE_BYTES) return { kind: "problem", problem: TOO_LARGE };
     return decode(bytes, mode);
   } catch (error) {
-    return { kind: "problem", problem: describeFailure(error), digest: digestOfFailure(error) };
+    const problem = describeFailure(error);
+    const fix = FIXES.get(problem);
+    const digest = digestOfFailure(error);
+    return fix === undefined ? { kind: "problem", problem, digest } : { kind: "problem", problem, fix, digest };
   }
 }
 
@@ -175,23 +178,40 @@ function decode(bytes: Uint8Array, mode: number): ReadResult {
     text += decoder.decode();
     return { kind: "file", text, mode: mode & 0o777, digest: digestOfContent(bytes) };
   } catch {
-    return { kind: "problem", problem: "is not UTF-8 text", digest: digestOfContent(bytes) };
+    return {
+      kind: "problem",
+      problem: "is not UTF-8 text",
+      fix: "Save it as UTF-8",
+      digest: digestOfContent(bytes),
+    };
   }
 }
 
+const IS_MISSING = "does not exist";
+const IS_FORBIDDEN = "may not be read by this user";
+const IS_DIRECTORY = "is a directory; expected a file";
+const NAME_A_FILE = "Name the file in it";
+
 const FAILURES: ReadonlyMap<string, string> = new Map([
-  ["ENOENT", "does not exist"],
-  ["ENOTDIR", "does not exist"],
-  ["EACCES", "may not be read by this user"],
-  ["EPERM", "may not be read by this user"],
+  ["ENOENT", IS_MISSING],
+  ["ENOTDIR", IS_MISSING],
+  ["EACCES", IS_FORBIDDEN],
+  ["EPERM", IS_FORBIDDEN],
   ["ELOOP", "is a circle of symbolic links"],
-  ["EISDIR", "is a directory; expected a file"],
+  ["EISDIR", IS_DIRECTORY],
+]);
+
+const FIXES: ReadonlyMap<string, string> = new Map([
+  [IS_FORBIDDEN, "Let this user read it, and every directory above it"],
+  [IS_DIRECTORY, NAME_A_FILE],
 ]);
 
 function describeFailure(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
   return FAILURES.get(code) ?? `cannot be read (${code})`;
 }
+
+const NAME_THE_MAIN_FILE = "Name the main file with --config or LATCHKEY_CONFIG; `latchkey init` writes a first one";
 
 async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
   const path = resolve(mainFile);
@@ -202,8 +222,9 @@ async function readAll(mainFile: string, reader: Reader): Promise<Snapshot> {
   const nothing = { mainFile, directory, keysFiles: [], referenced: new Map(), watched: [path], digests };
   if (main.kind === "problem") {
     const problem = { severity: "error", file: mainFile, line: 0, column: 0, path: "" } as const;
-    const fix = "Name the main file with --config or LATCHKEY_CONFIG; `latchkey init` writes a first one";
-    return { ...nothing, main: undefined, problems: [{ ...problem, message: `The file ${main.problem}`, fix }] };
+    const fix = main.problem === IS_MISSING ? NAME_THE_MAIN_FILE : main.fix;
+    const told = { ...problem, message: `The file ${main.problem}` };
+    return { ...nothing, main: undefined, problems: [fix === undefined ? told : { ...told, fix }] };
   }
   const file: SourceFile = { path: mainFile, text: main.text, mode: main.mode, digest: main.digest };
   const parsed = parseDocument(mainFile, main.text);
@@ -245,10 +266,23 @@ async function readKeysFiles(document: Document, gathering: Gathering): Promise<
       const shown = isAbsolute(found) ? found : join(dirname(gathering.mainFile), found);
       if (result.kind === "file")
         files.set(absolute, { path: shown, text: result.text, mode: result.mode, digest: result.digest });
-      else gathering.report.error(path, `The keys file ${shown} ${result.problem}`);
+      else {
+        const fix = result.problem === IS_MISSING ? await suggestName(found, gathering) : result.fix;
+        gathering.report.error(path, `The keys file ${shown} ${result.problem}`, fix);
+      }
     }
   }
   return [...files.values()];
+}
+
+/** Of the files beside one that does not exist, the one that was most likely meant. */
+async function suggestName(name: string, { directory, reader }: Gathering): Promise<string | undefined> {
+  const entries = (await reader.list(resolve(directory, dirname(name)))) ?? [];
+  const nearest = findNearest(
+    basename(name),
+    entries.filter((entry) => /\.(?:ya?ml|json)$/i.test(entry)),
+  );
+  return nearest === undefined ? undefined : `Did you mean ${join(dirname(name), nearest)}?`;
 }
 
 interface Named {
@@ -332,7 +366,7 @@ async function readReferenced(document: Document, gathering: Gathering): Promise
     const result = await reader.read(absolute);
     note(digests, absolute, result.digest);
     if (result.kind === "file") referenced.set(`file:${name}`, result.text);
-    else report.error(path, `The file ${name} ${result.problem}`);
+    else report.error(path, `The file ${name} ${result.problem}`, result.fix);
   }
   const variable = memberOf(memberOf(memberOf(document.value, "hashing"), "pepper"), "env");
   if (typeof variable === "string") {

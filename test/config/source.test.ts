@@ -85,24 +85,36 @@ describe("readSnapshot()", () => {
   });
 
   test.each([
-    ["does not exist", () => join(directory, "none.yaml")],
-    ["is a directory", () => directory],
-    ["is not UTF-8 text", () => join(write({ "latin.yaml": Uint8Array.of(0xff) }), "..", "latin.yaml")],
+    ["does not exist", "--config", () => join(directory, "none.yaml")],
+    ["is a directory", "Name the file in it", () => directory],
+    [
+      "is not UTF-8 text",
+      "Save it as UTF-8",
+      () => join(write({ "latin.yaml": Uint8Array.of(0xff) }), "..", "latin.yaml"),
+    ],
     [
       "is a circle of symbolic links",
+      undefined,
       () => {
         const loop = join(directory, "loop.yaml");
         symlinkSync("loop.yaml", loop);
         return loop;
       },
     ],
-  ])("says that the main file %s", async (problem, prepare) => {
+  ])("says that the main file %s", async (problem, fix, prepare) => {
     const snapshot = await read(prepare());
     expect(snapshot.main).toBeUndefined();
     expect(snapshot.problems).toMatchObject([
       { severity: "error", line: 0, message: expect.stringContaining(problem) },
     ]);
+    expect(snapshot.problems[0]?.fix ?? "").toContain(fix ?? "");
+    expect(snapshot.problems[0]?.fix === undefined).toBe(fix === undefined);
     expect(snapshot.watched).toHaveLength(1);
+  });
+
+  test("names the keys file that was most likely meant", async () => {
+    const snapshot = await read(write({ "latchkey.yaml": "keys: key.yaml\n", "keys.yaml": "keys: []\n" }));
+    expect(snapshot.problems).toMatchObject([{ fix: "Did you mean keys.yaml?" }]);
   });
 
   test("does not begin to read what never ends", async () => {
