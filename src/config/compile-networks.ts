@@ -7,7 +7,11 @@ import { quote } from "./values.ts";
 export function compileRanges(ranges: readonly string[], report: Report, path: Path): NetworkSet | undefined {
   let allValid = true;
   for (const [index, range] of ranges.entries()) {
-    if (parseNetwork(range) !== undefined) continue;
+    if (parseNetwork(range) !== undefined) {
+      if (range.includes("%"))
+        report.warning([...path, index], "The zone behind % is not looked at: any interface will do");
+      continue;
+    }
     allValid = false;
     report.error(
       [...path, index],

@@ -58,6 +58,14 @@ function capitalize(text: string): string {
 function checkParameters(pattern: RoutePattern, report: Report, path: Path): void {
   const names = new Set<string>();
   for (const segment of pattern.segments) {
+    const meant = segment.kind === "literal" ? /^:([A-Za-z][A-Za-z0-9_]*)$/.exec(segment.text)?.[1] : undefined;
+    if (meant !== undefined) {
+      report.warning(
+        [...path, "match"],
+        `The segment ":${meant}" matches this very text and no other`,
+        `Did you mean {${meant}}?`,
+      );
+    }
     if (segment.kind !== "parameter" || segment.name === undefined) continue;
     if (names.has(segment.name)) report.error([...path, "match"], `The parameter {${segment.name}} stands twice`);
     if (segment.name === "action") {

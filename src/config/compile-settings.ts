@@ -55,6 +55,9 @@ function compileListen({ listen }: Main, around: Surroundings, report: Report): 
   const { tls, timeouts } = listen;
   checkPem(tls?.cert, "CERTIFICATE", around, report, ["listen", "tls", "cert"]);
   checkPem(tls?.key, "PRIVATE KEY", around, report, ["listen", "tls", "key"]);
+  if (listen.maxBody === 0) {
+    report.warning(["listen", "maxBody"], "Every request with a body is refused", "Leave maxBody out for no limit");
+  }
   return {
     address: listen.address,
     tls: tls && { cert: resolve(around.directory, tls.cert), key: resolve(around.directory, tls.key) },

@@ -15,7 +15,7 @@ import { compileManagement } from "./compile-management.ts";
 import { checkMethod } from "./compile-methods.ts";
 import { checkScopePart, compileRouteList } from "./compile-routes.ts";
 import { compileSettings } from "./compile-settings.ts";
-import { findNearest } from "./diagnostics.ts";
+import { findNearest, type Path } from "./diagnostics.ts";
 import { defaultKeyFormat } from "./issue-key.ts";
 import { createKeyLint, lintMain } from "./lint.ts";
 import type { MainLines } from "./main-lines.ts";
@@ -24,7 +24,7 @@ import { createReport, type Findings, type Report } from "./report.ts";
 import type { Main } from "./schema.ts";
 import type { Configuration } from "./settings.ts";
 import type { Surroundings } from "./snapshot.ts";
-import { type Rate, toLimit } from "./values.ts";
+import { quote, type Rate, toLimit } from "./values.ts";
 
 /** Everything a configuration is compiled from but its key records. Plain data, so that it can come from another thread. */
 export interface CompileInput {
@@ -125,6 +125,7 @@ function compileFormats(main: Main, report: Report): readonly KeyFormat[] {
       if (index === 0) report.error(path, `${message}; the first format generates keys, so it must have enough`);
       else report.warning(path, `${message}; such keys can be guessed in the long run`);
     }
+    if (main.keyFormats.indexOf(text) < index) report.warning(path, "The same format stands twice");
     return [parsed.format];
   });
 }
@@ -205,7 +206,13 @@ const MIN_PEPPER_BYTES = 16;
 function compilePepper(main: Main, around: Surroundings, report: Report): KeyObject | undefined {
   const pepper = main.hashing.pepper;
   if (pepper === undefined) return undefined;
-  const name = "file" in pepper ? `file:${pepper.file}` : `env:${pepper.env}`;
+  const { file, env } = pepper;
+  if ((file === undefined) === (env === undefined)) {
+    const found = file === undefined ? "none" : "both";
+    report.error(["hashing", "pepper"], `Expected exactly one of file or env; found ${found}`);
+    return undefined;
+  }
+  const name = file === undefined ? `env:${env}` : `file:${file}`;
   // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
   const text = around.referenced.get(name)?.replace(/\r?\n$/, "");
   if (text === undefined) return undefined;
@@ -233,6 +240,7 @@ function compileCredentials(main: Main, report: Report): CredentialRules {
     if (names.has(name)) report.error([...path, index], "The same place stands twice");
     names.add(name);
     checkHeaderName(header, new Map(), report, [...path, index, "header"]);
+    checkPlace(header, scheme, report, [...path, index]);
     if (scheme !== undefined && !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(scheme)) {
       report.error([...path, index, "scheme"], "Expected the name of an authentication scheme, such as Bearer");
     }
@@ -251,6 +259,13 @@ function compileCredentials(main: Main, report: Report): CredentialRules {
       ...locations.map(({ header }) => foldParameter(header)).filter((name) => name !== "authorization"),
     ]),
   };
+}
+
+/** People write where a key is, and then its name; here a header stands first, and then a scheme. */
+function checkPlace(header: string, scheme: string | undefined, report: Report, path: Path): void {
+  if (scheme === undefined || !/^(?:header|query|cookie|body)$/i.test(header)) return;
+  const fix = header.toLowerCase() === "header" ? `Write ${scheme}` : "Keys are read from headers only";
+  report.warning(path, `This is the header ${quote(header)} with the scheme ${quote(scheme)}`, fix);
 }
 
 const DEFAULT_ACTIONS: Readonly<Record<string, string>> = {

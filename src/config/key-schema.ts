@@ -1,6 +1,8 @@
 import * as z from "zod";
 import { limits } from "./schema-parts.ts";
 
+const INSTANT = "Expected an instant with its offset, such as 2027-01-01T00:00:00Z";
+
 const words = z.union([z.string(), z.array(z.string())]);
 
 /**
@@ -36,12 +38,12 @@ export const keyRecord = z
       .describe("Addresses and CIDR ranges the key may be used from; empty or absent means anywhere")
       .meta({ examples: [["203.0.113.0/24"]] }),
     notBefore: z
-      .string()
+      .string(INSTANT)
       .optional()
       .describe("First instant the key is valid at")
       .meta({ examples: ["2026-01-01T00:00:00Z"] }),
     expiresAt: z
-      .string()
+      .string(INSTANT)
       .optional()
       .describe("Instant from which the key is no longer valid")
       .meta({ examples: ["2027-01-01T00:00:00Z"] }),

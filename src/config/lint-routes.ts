@@ -1,9 +1,9 @@
 import type { PatternSegment, Route, RoutePattern } from "../policy/route.ts";
 
-/** A route that can never match, and the last of the earlier ones that together take everything from it. */
+/** A route that can never match, and the earlier ones that together take everything from it. */
 export interface Shadowed {
   readonly index: number;
-  readonly by: number;
+  readonly by: readonly number[];
 }
 
 // The comparison is quadratic; a file beyond this is generated, and its generator knows the order.
@@ -14,14 +14,21 @@ export function findShadowed(routes: readonly Route[]): readonly Shadowed[] {
   const shadowed: Shadowed[] = [];
   for (const [index, { pattern }] of routes.slice(0, MAX_COMPARED).entries()) {
     const covered = new Set<string>();
+    const by: number[] = [];
     for (let earlier = 0; earlier < index; earlier += 1) {
       const other = routes[earlier]?.pattern;
       if (other === undefined || !coversPath(other, pattern)) continue;
-      for (const method of other.methods ?? []) covered.add(method);
-      if (other.methods === undefined || coversMethods(covered, pattern.methods)) {
-        shadowed.push({ index, by: earlier });
+      if (other.methods === undefined || coversMethods(other.methods, pattern.methods)) {
+        shadowed.push({ index, by: [earlier] });
         break;
       }
+      const news = [...other.methods].filter((method) => pattern.methods?.has(method) && !covered.has(method));
+      if (news.length === 0) continue;
+      by.push(earlier);
+      for (const method of news) covered.add(method);
+      if (!coversMethods(covered, pattern.methods)) continue;
+      shadowed.push({ index, by });
+      break;
     }
   }
   return shadowed;

@@ -1,3 +1,4 @@
+import { basename, resolve } from "node:path";
 import type { Limit } from "../policy/bucket.ts";
 import type { Key } from "../policy/key.ts";
 import type { KeyFormat } from "../policy/key-format.ts";
@@ -38,7 +39,14 @@ export function lintMain(input: LintInput, found: Findings): void {
   lintRoutes(input, report);
   lintCosts(input, report);
   lintAdmin(input, report);
+  lintShadow(input, report);
   lintModes(input, found);
+}
+
+function lintShadow({ main, mainFile, around }: LintInput, report: Report): void {
+  if (main.shadow === undefined) return;
+  const isItself = resolve(around.directory, main.shadow) === resolve(around.directory, basename(mainFile));
+  if (isItself) report.warning(["shadow"], "The candidate is this file itself, so nothing can differ");
 }
 
 function lintRoutes({ main, routes }: LintInput, report: Report): void {
@@ -48,10 +56,16 @@ function lintRoutes({ main, routes }: LintInput, report: Report): void {
   // With a route left out for its errors the positions no longer agree, and those errors come first.
   if (routes.length !== main.routes.length) return;
   for (const { index, by } of findShadowed(routes)) {
-    const route = routes[by];
-    const at = route === undefined ? "" : ` (${quote(route.match)}, line ${route.source.line})`;
-    report.warning(["routes", index], `The route can never match: routes[${by}]${at} matches everything it would`);
+    const names = by.map((earlier) => nameRoute(earlier, routes[earlier]));
+    const match = names.length === 1 ? "matches" : "together match";
+    report.warning(["routes", index], `The route can never match: ${names.join(" and ")} ${match} everything it would`);
   }
+}
+
+function nameRoute(index: number, route: Route | undefined): string {
+  return route === undefined
+    ? `routes[${index}]`
+    : `routes[${index}] (${quote(route.match)}, line ${route.source.line})`;
 }
 
 /** A request that costs more than a limit ever holds could never pass. */
@@ -123,9 +137,10 @@ interface Rotated {
   readonly to: string;
   readonly file: string;
   readonly index: number;
+  readonly isItself: boolean;
 }
 
-export function createKeyLint({ main, routes, formats, nowMs }: LintInput): KeyLint {
+export function createKeyLint({ main, routes, formats, defaultLimits, nowMs }: LintInput): KeyLint {
   const starts = formats.map(({ prefix }) => prefix);
   const reach = createReach(routes);
   const costliest = Math.max(1, ...routes.map(({ cost }) => cost));
@@ -136,7 +151,9 @@ export function createKeyLint({ main, routes, formats, nowMs }: LintInput): KeyL
   return {
     look: (key, index, report) => {
       lintPrefix(key, index, starts, report);
-      if (key.rotatedTo !== undefined) rotated.push({ to: key.rotatedTo, file: key.source.file, index });
+      if (key.rotatedTo !== undefined) {
+        rotated.push({ to: key.rotatedTo, file: key.source.file, index, isItself: key.rotatedTo === key.id });
+      }
       if (key.status === "revoked") return;
       if (isForeign(key, formats, main.accept)) foreign.count(key, index);
       if (nowMs !== undefined && key.expiresAtMs !== undefined && key.expiresAtMs <= nowMs) {
@@ -144,12 +161,13 @@ export function createKeyLint({ main, routes, formats, nowMs }: LintInput): KeyL
         return;
       }
       if (routes.length > 0 && !reach.any(key)) idle.count(key, index);
-      lintKeyCost(key, index, costliest, routes, reach, report);
+      // Of a default that is too small `lintCosts` speaks, once.
+      if (key.limits !== defaultLimits) lintKeyCost(key, index, costliest, routes, reach, report);
     },
     conclude: (hasId, found) => {
-      for (const { to, file, index } of rotated) {
-        if (hasId(to)) continue;
-        createReport(file, found).warning(["keys", index, "rotatedTo"], `No key has the id ${quote(to)}`);
+      for (const { to, file, index, isItself } of rotated) {
+        const message = isItself ? "The key names itself as its successor" : `No key has the id ${quote(to)}`;
+        if (isItself || !hasId(to)) createReport(file, found).warning(["keys", index, "rotatedTo"], message);
       }
       expired.tell(found, "expiresAt", { one: "has expired", many: "have expired" });
       foreign.tell(found, "prefix", {

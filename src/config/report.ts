@@ -56,7 +56,11 @@ export function locateFindings(
 
 /** Where a value stands, or the nearest thing around it that was written: a short form has no inner places. */
 export function locateNearest(document: Document, path: Path) {
-  for (let length = path.length; length > 0; length -= 1) {
+  // An entry of a list that is the short form of a map with the list as a field.
+  const short = typeof path.at(-1) === "number" ? [...path.slice(0, -2), ...path.slice(-1)] : undefined;
+  const exact = document.locate(path, "value") ?? (short && document.locate(short, "value"));
+  if (exact !== undefined) return exact;
+  for (let length = path.length - 1; length > 0; length -= 1) {
     const place = document.locate(path.slice(0, length), "value");
     if (place !== undefined) return place;
   }

@@ -3,7 +3,12 @@ import { type Parsed, parseDuration, parseSize, parseSocketAddress, quote } from
 
 /** A string that `parse` understands; its problem becomes the message. */
 export function textOf<T>(parse: (text: string) => Parsed<T>) {
-  return z.string().transform((text, context) => settle(parse(text), text, context));
+  // A number that would be none in quotes either is told what is expected at once.
+  const error = ({ input }: { readonly input?: unknown }) => {
+    const parsed = typeof input === "number" || typeof input === "boolean" ? parse(String(input)) : undefined;
+    return parsed?.kind === "problem" ? `Expected ${parsed.problem}` : undefined;
+  };
+  return z.string({ error }).transform((text, context) => settle(parse(text), text, context));
 }
 
 /** The value, or the problem as an issue of the schema. */

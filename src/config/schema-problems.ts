@@ -134,14 +134,21 @@ function describe(
   // A schema that words its own expectation knows better than its type does.
   const isOwn = !issue.message.startsWith("Invalid input");
   if (found !== undefined && isOwn && (issue.code === "invalid_type" || issue.code === "invalid_union")) {
-    return { message: `${issue.message}, found ${nameType(found)}` };
+    return {
+      message: issue.message.includes("; found ") ? issue.message : `${issue.message}, found ${nameType(found)}`,
+    };
   }
   switch (issue.code) {
     case "invalid_union":
+      if (found === undefined) return { message: `Required field is missing; expected ${toList(expected)}` };
       return { message: `Expected ${toList(expected)}, found ${nameType(found)}` };
     case "invalid_type": {
       const wanted = TYPE_WORDS.get(issue.expected) ?? issue.expected;
       if (found === undefined) return { message: `Required field is missing; expected ${wanted}` };
+      if (issue.expected === "int") return { message: `Expected ${wanted}${sayFound(found, path)}` };
+      if (typeof found === "string" && /\.(?:ya?ml|json)$/i.test(found) && path[0] === "keys" && path.length === 2) {
+        return { message: `Expected ${wanted}, found text`, fix: "Files are named as keys: { files: [keys.yaml] }" };
+      }
       const quoting = issue.expected === "string" && (typeof found === "number" || typeof found === "boolean");
       const fix = quoting && !isSecret(path) ? `Write it in quotes: "${String(found)}"` : undefined;
       return { message: `Expected ${wanted}, found ${nameType(found)}`, fix };

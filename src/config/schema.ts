@@ -10,7 +10,7 @@ const verdict = z.enum(["reject", "allow"]);
 
 const location = z.union([
   textOf((text) => {
-    const [, header, scheme] = /^([^\s:]+)(?::\s*(\S+))?$/.exec(text.trim()) ?? [];
+    const [, header, scheme] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?::\s*(\S+))?$/.exec(text.trim()) ?? [];
     if (header === undefined)
       return { kind: "problem", problem: 'a header, as "X-API-Key" or "Authorization: Bearer"' };
     return { kind: "value", value: scheme === undefined ? { header } : { header, scheme } };
@@ -100,7 +100,7 @@ const identity = z.strictObject({
 const route = z
   .strictObject({
     match: z
-      .string()
+      .string('Expected "METHODS PATH", such as "GET /orders/**"')
       .describe("METHODS PATH: methods by comma or *; in the path {name} or * is one segment, a last ** any number")
       .meta({ examples: ["GET /api/v1/orders/**"] }),
     public: z.literal(true).optional().describe("No key is needed"),
@@ -223,10 +223,11 @@ export const mainSchema = z
     hashing: z
       .strictObject({
         pepper: z
-          .union([
-            z.strictObject({ file: z.string().describe("File that holds the pepper; relative to this file") }),
-            z.strictObject({ env: z.string().describe("Environment variable that holds the pepper") }),
-          ])
+          .strictObject({
+            file: z.string().optional().describe("File that holds the pepper; relative to this file"),
+            env: z.string().optional().describe("Environment variable that holds the pepper"),
+          })
+          .meta({ oneOf: ["file", "env"].map((field) => ({ required: [field] })) })
           .optional()
           .describe("Secret mixed into hmac-sha256 digests, at least 16 bytes; it never stands in this file"),
       })

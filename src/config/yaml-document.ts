@@ -10,6 +10,7 @@ import {
   type Node,
   type Pair,
   parseDocument as parseTree,
+  visit,
   type YAMLMap,
   type Document as YamlTree,
 } from "yaml";
@@ -72,8 +73,10 @@ function parseTreeOf(text: string): ReadDocument {
   const tree = grow(text, lines);
   if (typeof tree === "string") return refuse(tree, undefined);
   if (tree.errors.length > 0) {
-    const problems = tree.errors.map((error) => ({
-      position: positionAt(error.pos[0]),
+    // Where the text ends, everything ends too soon; only the first complaint is news.
+    const news = tree.errors.filter(({ pos }, index) => index === 0 || pos[0] < text.length);
+    const problems = news.map((error) => ({
+      position: positionAt(findUnclosed(tree, error.pos[0]) ?? error.pos[0]),
       path: [],
       message: toMessage(error.code, error.message),
     }));
@@ -134,6 +137,18 @@ function grow(text: string, lineCounter: LineCounter): YamlTree.Parsed | string 
     // The library recurses by depth; the stack's end is reached only by nesting no config has.
     return error instanceof RangeError ? TOO_DEEP : "The file cannot be read as YAML";
   }
+}
+
+/** Where a text in quotes begins that nothing closes: the library points to where it gave up. */
+function findUnclosed(tree: YamlTree.Parsed, end: number): number | undefined {
+  let start: number | undefined;
+  visit(tree, {
+    Scalar: (_, { type, range }) => {
+      const isQuoted = type === "QUOTE_DOUBLE" || type === "QUOTE_SINGLE";
+      if (isQuoted && range?.[1] === end) start = range[0];
+    },
+  });
+  return start;
 }
 
 function toMessage(code: string, message: string): string {
