@@ -1,3 +1,4 @@
+import { findMethodProblem } from "../config/compile-methods.ts";
 import { parseUpstream } from "../config/values.ts";
 import { parseRoutePattern } from "../policy/route.ts";
 import { isScopeText } from "../policy/scope.ts";
@@ -47,6 +48,8 @@ function parseStartingRoute(text: string): readonly StartingRoute[] | string {
   const match = `${methods} ${path}`;
   const pattern = parseRoutePattern(match, true);
   if (pattern.kind === "problem") return `${match}: ${pattern.problem}`;
+  const [bad] = [...(pattern.pattern.methods ?? [])].flatMap((method) => findMethodProblem(method) ?? []);
+  if (bad !== undefined) return [`${match}: ${bad.message}`, bad.fix].filter((part) => part !== undefined).join(". ");
   if (access === "public" || access === "authenticated") return [{ match, access }];
   const scopes = access.split(",");
   const wrong = scopes.find((scope) => !isScopeText(scope));

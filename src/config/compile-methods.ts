@@ -5,17 +5,23 @@ import { quote } from "./values.ts";
 
 /** Says of a method that no request with it is ever forwarded, so that what is written of it would be without effect. */
 export function checkMethod(method: string, report: Report, path: Path): void {
-  if (FORWARDED_METHODS.has(method)) return;
+  const problem = findMethodProblem(method);
+  if (problem !== undefined) report.error(path, problem.message, problem.fix);
+}
+
+/** Why no request with that method is ever forwarded; undefined where one may be. */
+export function findMethodProblem(
+  method: string,
+): { readonly message: string; readonly fix: string | undefined } | undefined {
+  if (FORWARDED_METHODS.has(method)) return undefined;
   if (KNOWN_METHODS.has(method)) {
-    report.error(path, `Requests with ${method} are refused before any check; expected another method`);
-    return;
+    return { message: `Requests with ${method} are refused before any check; expected another method`, fix: undefined };
   }
   const capitals = method.toUpperCase();
   if (FORWARDED_METHODS.has(capitals)) {
-    report.error(path, `Methods are written in capitals; found ${quote(method)}`, `Write ${capitals}`);
-    return;
+    return { message: `Methods are written in capitals; found ${quote(method)}`, fix: `Write ${capitals}` };
   }
   const nearest = findNearest(method, FORWARDED_METHODS);
   const fix = nearest === undefined ? undefined : `Did you mean ${nearest}?`;
-  report.error(path, `No request has the method ${quote(method)}`, fix);
+  return { message: `No request has the method ${quote(method)}`, fix };
 }

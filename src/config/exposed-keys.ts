@@ -13,6 +13,14 @@ export function findExposedKeys(files: readonly SourceFile[], keyFormats: readon
   return files.flatMap((file) => findInFile(file, telling));
 }
 
+/** What is a key by its field is said there once. */
+export function withoutKnown(exposed: readonly Diagnostic[], known: readonly Diagnostic[]): readonly Diagnostic[] {
+  if (exposed.length === 0) return exposed;
+  const toPlace = ({ file, line, column }: Diagnostic) => `${line}:${column}:${file}`;
+  const places = new Set(known.map(toPlace));
+  return exposed.filter((diagnostic) => !places.has(toPlace(diagnostic)));
+}
+
 // With a character that no digest is written with, so that none is taken for a key by chance.
 const TELLING_PREFIX = /[_~-]/;
 

@@ -4,9 +4,10 @@ import type { Source } from "../policy/route.ts";
 import { beginCompilation, type CompileInput } from "./compile.ts";
 import { type Diagnostic, formatPath, type Path, sortDiagnostics, toVisible } from "./diagnostics.ts";
 import type { Document } from "./document.ts";
-import { findExposedKeys } from "./exposed-keys.ts";
+import { findExposedKeys, withoutKnown } from "./exposed-keys.ts";
 import { keysFileSchema, type WrittenKey } from "./key-schema.ts";
 import { readMainLines } from "./main-lines.ts";
+import { findMissingKeys } from "./missing-keys.ts";
 import { findMistakenNumbers } from "./mistaken-numbers.ts";
 import { parseDocument } from "./parse-document.ts";
 import { isPlainKeysFile } from "./plain-key.ts";
@@ -182,33 +183,6 @@ function prepareConfiguration(
       return place === undefined ? undefined : { file: document.file, line: place.line };
     },
   };
-}
-
-/** What is a key by its field is said there once. */
-function withoutKnown(exposed: readonly Diagnostic[], known: readonly Diagnostic[]): readonly Diagnostic[] {
-  if (exposed.length === 0) return exposed;
-  const toPlace = ({ file, line, column }: Diagnostic) => `${line}:${column}:${file}`;
-  const places = new Set(known.map(toPlace));
-  return exposed.filter((diagnostic) => !places.has(toPlace(diagnostic)));
-}
-
-/** A file that was cut off behind its routes looks the same, so that none is taken to be meant only when it is written. */
-function findMissingKeys({ file, value }: Document, { routes, management }: Main): readonly Diagnostic[] {
-  if (Object.hasOwn(Object(value), "keys")) return [];
-  const [keyed] = routes.flatMap((route, index) => (route.public ? [] : [`routes[${index}] needs`]));
-  const needs = keyed ?? (management === undefined ? undefined : "management needs");
-  if (needs === undefined) return [];
-  return [
-    {
-      severity: "error",
-      file,
-      line: 0,
-      column: 0,
-      path: "keys",
-      message: `Required field is missing: ${needs} a key, and no keys are named`,
-      fix: "Write keys: keys.yaml, or keys: [] if there are to be none",
-    },
-  ];
 }
 
 /** Names and values stand in findings as they were written, by whomever. */

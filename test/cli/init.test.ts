@@ -84,6 +84,7 @@ describe("latchkey init", () => {
     [["--upstream", "ftp://x"], "http://host:port"],
     [["--routes", "GET"], "Expected a path such as"],
     [["--routes", "GET orders public"], "expected a path that starts with /"],
+    [["--routes", "PSOT /orders public"], "Did you mean POST?"],
     [["--routes", 'GET /orders or"ders'], "cannot be a scope"],
   ])("%j is a wrong call", async (flags, said) => {
     const { code, err } = await init(flags);
