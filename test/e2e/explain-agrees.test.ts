@@ -118,7 +118,7 @@ describe("latchkey explain, beside the same request to the program", () => {
     expect(headersOf("POST", "Transfer-Encoding: chunked")).toContainEqual(["transfer-encoding", "chunked"]);
     expect(headersOf("GET").flat()).not.toContain("content-length");
     const upgrade = headersOf("GET", "Connection: Upgrade", "Upgrade: websocket");
-    expect(upgrade).toContainEqual(["connection", "upgrade"]);
+    expect(upgrade).toContainEqual(["connection", "Upgrade"]);
     expect(upgrade).toContainEqual(["upgrade", "websocket"]);
   });
 
