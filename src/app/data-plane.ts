@@ -86,7 +86,7 @@ export async function openPlane(
     },
     drain: (delayMs) => {
       const { timeoutMs } = settings().drain;
-      return drain({ delayMs, timeoutMs }, listener, inForce.tunnels, clock);
+      return drain({ delayMs, timeoutMs }, listener, inForce.tunnels, inForce.openExchanges, clock);
     },
     close: () => {
       listener.stop();

@@ -33,6 +33,7 @@ export interface AnswerHead {
   readonly hasDate: boolean;
   /** Without one the connection frames the body. */
   readonly hasLength: boolean;
+  readonly isStream: boolean;
 }
 
 /** A client's connection that is read by somebody else from now on. */
@@ -71,6 +72,10 @@ export interface ClientExchange {
   readonly flush: () => boolean;
   /** Takes back an answer of which nothing has left yet; false when it is too late for that. */
   readonly retract: () => boolean;
+  /** The status of an answer under way that is a stream of events; undefined for every other. */
+  readonly streamStatus: number | undefined;
+  /** Ends an answer where it is as if it were whole, and the connection with it; the watcher is told that the client went away. */
+  readonly finish: () => void;
   /** Cuts the connection, so that an answer that is not whole does not look whole. */
   readonly abort: () => void;
   /** Body bytes go to the sink from now on, at most so many; those that are there already before this returns. */

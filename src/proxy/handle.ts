@@ -149,6 +149,7 @@ class Forwarding implements Exchange, OpenExchange {
   readonly #turn: HttpTurn;
   #tunnel: Tunnel | undefined;
   #ended = false;
+  #drainedStatus: number | undefined;
 
   constructor(turn: HttpTurn, permit: Allowed, target: string) {
     this.permit = permit;
@@ -178,10 +179,24 @@ class Forwarding implements Exchange, OpenExchange {
   done(outcome: Outcome): void {
     try {
       this.#turn.gateway.openExchanges.remove(this);
-      finish(this.#turn, this.permit, this.#ended ? { kind: "ended" } : outcome);
+      finish(this.#turn, this.permit, this.#toEnding(outcome));
     } catch (error) {
       failClosed(this.#turn, error);
     }
+  }
+
+  #toEnding(outcome: Outcome): Ending {
+    if (this.#drainedStatus !== undefined) return { kind: "drained", status: this.#drainedStatus };
+    return this.#ended ? { kind: "ended" } : outcome;
+  }
+
+  get finishStream(): (() => void) | undefined {
+    const { streamStatus } = this.client;
+    if (streamStatus === undefined) return undefined;
+    return () => {
+      this.#drainedStatus = streamStatus;
+      this.client.finish();
+    };
   }
 
   switched({ lines }: ResponseHead, upstream: Socket, first: Buffer): void {
@@ -221,7 +236,10 @@ class Forwarding implements Exchange, OpenExchange {
   }
 }
 
-function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome | { readonly kind: "ended" }): void {
+/** How a forwarded request ended, by the upstream, the client or Latchkey itself. */
+type Ending = Outcome | { readonly kind: "ended" } | { readonly kind: "drained"; readonly status: number };
+
+function finish(turn: HttpTurn, permit: Allowed, outcome: Ending): void {
   switch (outcome.kind) {
     case "answered":
       record(turn, permit, outcome.status, "complete", "");
@@ -234,6 +252,9 @@ function finish(turn: HttpTurn, permit: Allowed, outcome: Outcome | { readonly k
       break;
     case "ended":
       record(turn, permit, 0, "ended", "the key may no longer be used");
+      break;
+    case "drained":
+      record(turn, permit, outcome.status, "drained", "");
       break;
     case "failed":
       refuse(turn, denyAfter(permit, outcome.reason, outcome.detail));

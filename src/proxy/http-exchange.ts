@@ -41,6 +41,7 @@ export class HttpExchange implements ClientExchange {
   #chunked = false;
   #untilClose = false;
   #bodiless = false;
+  #streamStatus: number | undefined;
 
   constructor(connection: ExchangeConnection, head: RequestHead) {
     this.#connection = connection;
@@ -74,7 +75,7 @@ export class HttpExchange implements ClientExchange {
   }
 
   answer(status: number, reason: string, lines: readonly string[], body: string): void {
-    this.begin({ status, reason, fields: toFieldText(lines), hasDate: false, hasLength: true });
+    this.begin({ status, reason, fields: toFieldText(lines), hasDate: false, hasLength: true, isStream: false });
     if (!this.#bodiless) this.#gathered += toLatin1(body);
     this.end([]);
   }
@@ -93,10 +94,11 @@ export class HttpExchange implements ClientExchange {
     return handed;
   }
 
-  begin({ status, reason, fields, hasDate, hasLength }: AnswerHead): void {
+  begin({ status, reason, fields, hasDate, hasLength, isStream }: AnswerHead): void {
     if (this.#over) return;
     if (this.#begun) throw new Error("a second answer to one request");
     this.#begun = true;
+    this.#streamStatus = isStream ? status : undefined;
     this.#bodiless = this.head.method === "HEAD" || status === 204 || status === 304;
     let framing = "";
     if (!hasLength && !this.#bodiless) {
@@ -158,6 +160,17 @@ export class HttpExchange implements ClientExchange {
     this.#chunked = false;
     this.#gathered = "";
     return true;
+  }
+
+  get streamStatus(): number | undefined {
+    return this.#over ? undefined : this.#streamStatus;
+  }
+
+  finish(): void {
+    if (this.#over) return;
+    this.endConnection();
+    this.end([]);
+    this.#watcher?.clientGone();
   }
 
   abort(): void {

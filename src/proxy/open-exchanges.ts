@@ -9,6 +9,8 @@ export interface OpenExchange extends Entry {
   /** By the clock that only grows. */
   readonly startedMs: number;
   readonly end: () => void;
+  /** Of a stream of events: ends it as if it were whole. Undefined for what is no such stream. */
+  readonly finishStream?: (() => void) | undefined;
 }
 
 /** What is under way now: the only thing a decision, once made, can still be taken back from. */
@@ -17,6 +19,9 @@ export interface OpenExchanges {
   readonly remove: (exchange: OpenExchange) => void;
   /** Ends what goes on with a key that may no longer be used; says how many that were. */
   readonly endUnusable: (keys: KeyIndex, nowMs: number, elapsedMs: number) => number;
+  /** How many streams of events are open. */
+  readonly countStreams: () => number;
+  readonly finishStreams: () => void;
 }
 
 // An ordinary request finishes on the policy it began with; WebSockets, event streams and downloads
@@ -38,6 +43,14 @@ export function createOpenExchanges(): OpenExchanges {
         ended += 1;
       }
       return ended;
+    },
+    countStreams: () => {
+      let streams = 0;
+      for (const { finishStream } of open.list()) if (finishStream !== undefined) streams += 1;
+      return streams;
+    },
+    finishStreams: () => {
+      for (const { finishStream } of open.list()) finishStream?.();
     },
   };
 }

@@ -98,9 +98,10 @@ export class Relay implements Applicant, AnswerSink, BodySink, ClientWatcher {
   }
 
   answerHead({ status, reason, lines, framing }: ResponseHead): void {
-    const { text, hasDate } = buildResponseFields(status, lines, this.#exchange.additions);
+    const { text, hasDate, isStream } = buildResponseFields(status, lines, this.#exchange.additions);
     this.#status = status;
-    this.#exchange.client.begin({ status, reason, fields: text, hasDate, hasLength: framing.kind === "length" });
+    const hasLength = framing.kind === "length";
+    this.#exchange.client.begin({ status, reason, fields: text, hasDate, hasLength, isStream });
   }
 
   answerData(buffer: Buffer, from: number, to: number): void {

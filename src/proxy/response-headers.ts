@@ -28,7 +28,12 @@ export interface ResponseFields {
   readonly text: FieldText;
   /** Whether there is a Date among them: whoever sends without one adds it (RFC 9110 §6.6.1). */
   readonly hasDate: boolean;
+  /** Whether it is a stream of events, which ends by itself only by chance. */
+  readonly isStream: boolean;
 }
+
+// The one type of a stream of events (HTML Living Standard, 9.2.3).
+const EVENT_STREAM = /^text\/event-stream(?:$|[;\s])/i;
 
 /**
  * Builds the client's field lines from the upstream's: hop-by-hop fields gone, ours added. Of the framing only a
@@ -37,6 +42,7 @@ export interface ResponseFields {
 export function buildResponseFields(status: number, lines: FieldLines, added: ResponseAdditions): ResponseFields {
   let text = "";
   let hasDate = false;
+  let isStream = false;
   let hasLegacyLimits = false;
   for (let index = 0; index < lines.length; index += 2) {
     const name = lines[index] ?? "";
@@ -52,12 +58,13 @@ export function buildResponseFields(status: number, lines: FieldLines, added: Re
     // RFC 9110 §8.6: no length in a 101 or 204, where a client may wait for the bytes it announces.
     if (kind === "content-length" ? status === 204 || status === 101 : HOP_BY_HOP.has(lower)) continue;
     hasDate ||= kind === "date";
+    isStream ||= lower === "content-type" && EVENT_STREAM.test(value);
     hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
     text += `${name}: ${value}\r\n`;
   }
   // `RateLimit` is a list and takes our items beside the app's; `X-RateLimit-*` is not, and the app's stays.
   const legacy = hasLegacyLimits ? "" : added.legacy;
-  return { text: `${text}${added.ietf}${legacy}X-Request-Id: ${added.requestId}\r\n`, hasDate };
+  return { text: `${text}${added.ietf}${legacy}X-Request-Id: ${added.requestId}\r\n`, hasDate, isStream };
 }
 
 // The framing is read before, and is no option of a connection.

@@ -20,8 +20,8 @@ export interface AccessRecord {
   readonly detail: string;
   /** 0 when the client went away before a status was known. */
   readonly status: number;
-  /** `ended`: by Latchkey, since the key may no longer be used. */
-  readonly ending: "complete" | "truncated" | "aborted" | "ended";
+  /** `ended`: by Latchkey, since the key may no longer be used; `drained`: by Latchkey, which was to stop. */
+  readonly ending: "complete" | "truncated" | "aborted" | "ended" | "drained";
   readonly durationMs: number;
   readonly revision: string;
 }

@@ -77,6 +77,14 @@ export class Recorder implements ClientExchange {
     return this.#ending !== "open";
   }
 
+  get streamStatus(): undefined {
+    return undefined;
+  }
+
+  finish(): void {
+    throw new Error("no stream is drained here");
+  }
+
   told(): Told {
     return {
       ...{ interim: this.#interim, head: this.#answer, hasLength: this.#hasLength },

@@ -184,8 +184,8 @@ class UndiciRelay implements Dispatcher.DispatchHandler, ClientWatcher {
         parseContentLength(lines[index + 1] ?? "") !== undefined,
     );
     this.#status = status;
-    const { text, hasDate } = buildResponseFields(status, lines, this.#exchange.additions);
-    client.begin({ status, reason: statusText ?? "", fields: text, hasDate, hasLength });
+    const { text, hasDate, isStream } = buildResponseFields(status, lines, this.#exchange.additions);
+    client.begin({ status, reason: statusText ?? "", fields: text, hasDate, hasLength, isStream });
     queueMicrotask(() => {
       if (!this.#settled) client.flush();
     });

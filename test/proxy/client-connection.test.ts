@@ -117,7 +117,7 @@ describe("ClientConnection", () => {
   const LARGE = 8 * 1024 * 1024;
   const LARGE_HEAD: AnswerHead = {
     ...{ status: 200, reason: "OK", fields: `Content-Length: ${LARGE}\r\n` },
-    ...{ hasDate: false, hasLength: true },
+    ...{ hasDate: false, hasLength: true, isStream: false },
   };
 
   test.for([
