@@ -11,7 +11,7 @@ import {
 } from "./decision.ts";
 import type { RequestFacts } from "./facts.ts";
 import { findKey, findStatusProblem, type Key, type Verification } from "./key.ts";
-import { type FormatMatch, isPrefixedKey, matchKeyFormat } from "./key-format.ts";
+import { type FormatMatch, isPrefixedKey, matchKeyFormat, redactKeys } from "./key-format.ts";
 import { matchRoute, type Routed } from "./match-route.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Policy, PolicyState } from "./policy.ts";
@@ -89,8 +89,10 @@ export function decideVerified(
   if (statusProblem !== undefined) return denyVerified(statusProblem, routed, principal);
   if (route === undefined) return denyVerified("route_unknown", routed, principal, { detail: routed.detail });
 
-  const scopes = findMissingScopes(route, key, facts.method, routed.segments, policy);
-  if (scopes !== undefined) {
+  const missing = findMissingScopes(route, key, facts.method, routed.segments, policy);
+  if (missing !== undefined) {
+    // What a path names may be a key.
+    const scopes = missing.map((scope) => redactKeys(scope, policy.keyFormats));
     return denyVerified("scope_insufficient", routed, principal, { scopes, detail: `lacks ${scopes.join(", ")}` });
   }
   if (key.readOnly && !READ_METHODS.has(facts.method)) return denyVerified("key_read_only", routed, principal);

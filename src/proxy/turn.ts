@@ -130,8 +130,7 @@ function toRecord(
     clientAddress: facts.clientAddress.text,
     decision: decision.kind,
     reason: denied ? decision.reason : undefined,
-    // A scope that is derived from the path holds what stands there.
-    detail: denied ? redactKeys(decision.detail, generation.configuration.policy.keyFormats) : detail,
+    detail: denied ? decision.detail : detail,
     status,
     ending,
     durationMs: gateway.clock.elapsed() - startedMs,
