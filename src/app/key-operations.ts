@@ -126,17 +126,8 @@ async function choosePlanner(
   slowHash: SlowHash,
 ): Promise<Planner | string> {
   switch (operation) {
-    case "rotate": {
-      {
-        const succession = await issueSuccessor(key, policy, slowHash);
-        if (succession.kind === "issued") {
-          const next = nextKeyId(key.id, (id) => policy.keys.findById(id) !== undefined);
-          return planRotation(key, next, succession.issued);
-        }
-        const { name, values } = succession.segment;
-        return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
-      }
-    }
+    case "rotate":
+      return planSuccession(key, policy, slowHash);
     case "revoke":
       return planStatus(key, "revoked");
     case "suspend":
@@ -146,6 +137,16 @@ async function choosePlanner(
     default:
       return operation satisfies never;
   }
+}
+
+async function planSuccession(key: Key, policy: Policy, slowHash: SlowHash): Promise<Planner | string> {
+  const succession = await issueSuccessor(key, policy, slowHash);
+  if (succession.kind === "issued") {
+    const next = nextKeyId(key.id, (id) => policy.keys.findById(id) !== undefined);
+    return planRotation(key, next, succession.issued);
+  }
+  const { name, values } = succession.segment;
+  return `the record does not tell the key's ${name} (${values.join(" or ")}): give it the prefix its key begins with`;
 }
 
 function planStatus({ id }: Key, status: Key["status"]): Planner {
