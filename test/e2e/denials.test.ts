@@ -53,16 +53,25 @@ interface Parts {
   readonly upstreamUrl: string;
   readonly listen?: string;
   readonly upstream?: string;
+  /** Ahead of the others. */
+  readonly routes?: string;
   readonly failures?: string;
   readonly more?: string;
 }
 
-const configYaml = ({ upstreamUrl, listen = "", upstream = "", failures = "1000/minute", more = "" }: Parts) => `
+const configYaml = ({
+  upstreamUrl,
+  listen = "",
+  upstream = "",
+  routes = "",
+  failures = "1000/minute",
+  more = "",
+}: Parts) => `
 listen: { maxBody: 1KiB, maxHeaders: 40, maxHeaderBytes: 8KiB, timeouts: { headers: 1s }${listen} }
 upstream: { url: "${upstreamUrl}", timeouts: { connect: 1s, response: 1s }${upstream} }
 keyFormats: ["tk_{environment:live|test}_{region:us|eu}_{secret:hex(32)}"]
 accept: { environment: [live], region: [eu] }
-routes:
+routes:${routes}
   - { match: "GET /health", public: true }
   - { match: "GET /api/slow", scopes: "orders:read" }
   - { match: "GET /api/orders/**", scopes: ["orders:read"] }
@@ -312,21 +321,12 @@ describe("the built program, for every denial reason", () => {
   });
 
   test("takes a key out of what is said of a scope that the path names", async () => {
-    const own = await createFolder();
-    await own.write("keys.yaml", keysYaml);
-    const text = configYaml({ upstreamUrl: upstream.url }).replace(
-      "routes:",
-      'routes:\n  - { match: "GET /of/{resource}", scopes: "{resource}.{action}" }',
-    );
-    const other = await startProgram(await own.write("latchkey.yaml", text));
-    const request = bytes("GET", `/of/${KEYS.limited}`, [bearer(KEYS.scopeless)]);
-    expect(parseResponse(await exchangeBytes(other.port, request)).values("www-authenticate")[0]).toContain(
-      'scope="tk_[redacted]"',
-    );
-    const line = await other.waitForLine(({ reason }) => reason === "scope_insufficient");
-    expect(line["detail"]).toBe("lacks tk_[redacted]");
-    await other.stop();
-    await own.remove();
+    const routes = '\n  - { match: "GET /of/{resource}", scopes: "{resource}.{action}" }';
+    await withProgram({ routes }, async (other) => {
+      const request = bytes("GET", `/of/${KEYS.limited}`, [bearer(KEYS.scopeless)]);
+      const response = await expectDenial(other, request, "scope_insufficient", 403, "lacks tk_[redacted]");
+      expect(response.values("www-authenticate")[0]).toContain('scope="tk_[redacted]"');
+    });
   });
 
   test("refuses plain HTTP where HTTPS is required: https_required", async () => {

@@ -27,7 +27,16 @@ const keys = (status: string) => `keys:
 `;
 
 /** What an app that speaks no WebSocket, or speaks it badly, says to an upgrade; by the path it is asked at. */
-const APP: Readonly<Record<string, (socket: Socket) => void>> = {
+const APP: Readonly<Record<string, (socket: Socket, early: Buffer) => void>> = {
+  "/echo": (socket, early) => {
+    socket.pause();
+    // Only once the client has sent more than is kept for it.
+    setTimeout(() => {
+      socket.write(`${SWITCHED}\r\n`);
+      socket.write(early);
+      socket.pipe(socket);
+    }, 200);
+  },
   "/switch": (socket) => socket.write(`${SWITCHED}\r\n`),
   "/silent": () => {},
   "/stream": (socket) => {
@@ -66,7 +75,10 @@ beforeAll(async () => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     socket.on("error", () => {});
-    socket.once("data", (head) => APP[String(head).split(" ")[1] ?? ""]?.(socket));
+    socket.once("data", (head: Buffer) => {
+      const early = head.subarray(head.indexOf("\r\n\r\n") + 4);
+      APP[head.toString("latin1").split(" ")[1] ?? ""]?.(socket, early);
+    });
   });
   app.listen(0, "127.0.0.1");
   await once(app, "listening");
@@ -206,6 +218,22 @@ describe("the built program, upgrades of clients and apps that mean no good", ()
     const statuses = answers.map((answer) => parseResponse(answer).status);
     expect(statuses.filter((status) => status === 503)).toHaveLength(12 - MAX_UPSTREAM);
     expect(statuses.filter((status) => status === 504)).toHaveLength(MAX_UPSTREAM);
+    await expectSound();
+  });
+
+  test("megabytes that a client sends at once come back whole and in order", async () => {
+    const sent = Buffer.alloc(4 * MEGABYTE.length);
+    for (let at = 0; at < sent.length; at += 4) sent.writeUInt32LE(at, at);
+    const socket = await ask("/echo");
+    socket.write(sent);
+    let received = Buffer.alloc(0);
+    const rest = () => received.subarray(received.indexOf("\r\n\r\n") + 4);
+    socket.on("data", (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+    });
+    await expect.poll(() => rest().length).toBe(sent.length);
+    expect(rest().equals(sent)).toBe(true);
+    socket.destroy();
     await expectSound();
   });
 
