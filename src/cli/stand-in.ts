@@ -1,4 +1,4 @@
-import { acceptedValues, choiceSegments, choicesOf, defaultKeyFormat } from "../config/issue-key.ts";
+import { acceptedValues, choiceSegments, choicesOf, defaultKeyFormat, issuedFormats } from "../config/issue-key.ts";
 import { sha256 } from "../policy/digest.ts";
 import type { Key } from "../policy/key.ts";
 import { generateCredential, type KeyFormat } from "../policy/key-format.ts";
@@ -25,8 +25,7 @@ export function createStandIn(key: Key, policy: Policy): StandIn {
 }
 
 function generateFor(key: Key, policy: Policy): Pick<StandIn, "credential" | "assumption"> {
-  const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
-  for (const format of formats) {
+  for (const format of issuedFormats(policy.keyFormats)) {
     const said = choicesOf(key.prefix ?? "", format);
     if (said === undefined) continue;
     const assumed = assumeChoices(format, said, policy);

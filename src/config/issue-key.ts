@@ -60,7 +60,7 @@ interface Shape {
 
 /** By the first format that the record's prefix fits and whose keys cannot be guessed, else by the first of all. */
 function findShape({ prefix }: Key, policy: Policy): Shape {
-  const formats = policy.keyFormats.length === 0 ? [defaultKeyFormat()] : policy.keyFormats;
+  const formats = issuedFormats(policy.keyFormats);
   const fitting = formats.flatMap((format) => {
     const said = choicesOf(prefix ?? "", format);
     return said === undefined ? [] : [{ format, said }];
@@ -103,6 +103,11 @@ async function digestLike(old: KeyDigest, credential: string, policy: Policy, sl
   return old.kind === "hmac-sha256" && pepper !== undefined
     ? `hmac-sha256:${hmacSha256(credential, pepper)}`
     : `sha256:${sha256(credential)}`;
+}
+
+/** What keys that are made look like, by the formats of a config. */
+export function issuedFormats(formats: readonly KeyFormat[]): readonly KeyFormat[] {
+  return formats.length === 0 ? [defaultKeyFormat()] : formats;
 }
 
 /** The format of keys where the config names none. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, createServer as createRawServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -59,6 +59,35 @@ export async function startUpstream(behave: Behaviour = answerOk): Promise<Upstr
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+/** An upstream that is bytes alone; what becomes of a connection is the test's. */
+export interface RawUpstream {
+  readonly url: string;
+  /** The connections it has now. */
+  readonly sockets: ReadonlySet<Socket>;
+  readonly close: () => void;
+}
+
+export async function startRawUpstream(serve: (socket: Socket) => void): Promise<RawUpstream> {
+  const sockets = new Set<Socket>();
+  const server = createRawServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const bound = server.address();
+  if (typeof bound !== "object" || bound === null) throw new Error("the upstream has no address");
+  return {
+    url: `http://127.0.0.1:${bound.port}`,
+    sockets,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }
 

@@ -1,21 +1,34 @@
-import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createFolder, type Folder, type Program, startProgram } from "./harness.ts";
+import {
+  createFolder,
+  type Folder,
+  type Program,
+  type RawUpstream,
+  startProgram,
+  startRawUpstream,
+} from "./harness.ts";
+
+const CONFIG = (upstreamUrl: string) => `
+upstream: ${upstreamUrl}
+routes:
+  - { match: "GET /", public: true }
+keys: []
+admin: { probes: { app: /healthz } }
+`;
 
 describe("GET /probe/<name>", () => {
   let statusLine = "";
   let folder: Folder;
   let program: Program;
-  // The app as a test needs it: Node's own server sends no such status.
-  const app = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.once("data", () => socket.end(`HTTP/1.1 ${statusLine}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`));
-  });
+  let app: RawUpstream;
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+    // Node's own server sends no such status.
+    app = await startRawUpstream((socket) => {
+      socket.once("data", () => socket.end(`HTTP/1.1 ${statusLine}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`));
+    });
     folder = await createFolder();
-    program = await startProgram(await folder.write("latchkey.yaml", configFor(app.address())));
+    program = await startProgram(await folder.write("latchkey.yaml", CONFIG(app.url)));
   });
   afterAll(async () => {
     await program.stop();
@@ -40,14 +53,3 @@ describe("GET /probe/<name>", () => {
     expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200);
   });
 });
-
-function configFor(address: AddressInfo | string | null): string {
-  if (typeof address !== "object" || address === null) throw new Error("the app has no address");
-  return `
-upstream: http://127.0.0.1:${address.port}
-routes:
-  - { match: "GET /", public: true }
-keys: []
-admin: { probes: { app: /healthz } }
-`;
-}

@@ -1,7 +1,16 @@
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { testOver } from "../oracle/only-ours.ts";
-import { createFolder, exchangeBytes, type Folder, type Program, parseResponse, startProgram } from "./harness.ts";
+import {
+  createFolder,
+  exchangeBytes,
+  type Folder,
+  type Program,
+  parseResponse,
+  type RawUpstream,
+  startProgram,
+  startRawUpstream,
+} from "./harness.ts";
 
 const RESPONSE_MS = 800;
 const EVERY_MS = 100;
@@ -10,20 +19,23 @@ const HINTS = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Padding: ";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
+const CONFIG = (upstreamUrl: string) => `
+upstream: { url: "${upstreamUrl}", timeouts: { response: ${RESPONSE_MS}ms, idle: 2s } }
+routes: [{ match: "* /**", public: true }]
+keys: []
+`;
+
 describe("the built program, for an answer that begins and does not come", () => {
   /** What the app sends, piece by piece; the last of them again and again. */
   let pieces: readonly string[] = [];
   let folder: Folder;
   let program: Program;
-  const app = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.once("data", () => drip(socket, pieces));
-  });
+  let app: RawUpstream;
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+    app = await startRawUpstream((socket) => void socket.once("data", () => drip(socket, pieces)));
     folder = await createFolder();
-    program = await startProgram(await folder.write("latchkey.yaml", configFor(app.address())));
+    program = await startProgram(await folder.write("latchkey.yaml", CONFIG(app.url)));
   });
   afterAll(async () => {
     await program.stop();
@@ -61,13 +73,4 @@ function drip(socket: Socket, pieces: readonly string[]): void {
     index += 1;
   }, EVERY_MS);
   socket.on("close", () => clearInterval(timer));
-}
-
-function configFor(address: AddressInfo | string | null): string {
-  if (typeof address !== "object" || address === null) throw new Error("the app has no address");
-  return `
-upstream: { url: "http://127.0.0.1:${address.port}", timeouts: { response: ${RESPONSE_MS}ms, idle: 2s } }
-routes: [{ match: "* /**", public: true }]
-keys: []
-`;
 }

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -9,8 +9,10 @@ import {
   type Folder,
   type Program,
   parseResponse,
+  type RawUpstream,
   sha256Of,
   startProgram,
+  startRawUpstream,
 } from "./harness.ts";
 
 const KEY = "lk_11111111111111111111111111111111";
@@ -64,32 +66,24 @@ const APP: Readonly<Record<string, (socket: Socket, early: Buffer) => void>> = {
   "/length": (socket) => socket.write(`${SWITCHED}Content-Length: 5\r\nX-Raw: \xff\r\n\r\nfirst`, "latin1"),
 };
 
-let app: Server;
+let app: RawUpstream;
 let folder: Folder;
 let program: Program;
-/** Connections the app has now. */
-const open = new Set<Socket>();
 
 beforeAll(async () => {
-  app = createServer((socket) => {
-    open.add(socket);
-    socket.on("close", () => open.delete(socket));
-    socket.on("error", () => {});
+  app = await startRawUpstream((socket) => {
     socket.once("data", (head: Buffer) => {
       const early = head.subarray(head.indexOf("\r\n\r\n") + 4);
       APP[head.toString("latin1").split(" ")[1] ?? ""]?.(socket, early);
     });
   });
-  app.listen(0, "127.0.0.1");
-  await once(app, "listening");
-  const bound = app.address();
   folder = await createFolder();
   await folder.write("keys.yaml", keys("active"));
   program = await startProgram(
     await folder.write(
       "latchkey.yaml",
       `upstream:
-  url: http://127.0.0.1:${typeof bound === "object" && bound !== null ? bound.port : 0}
+  url: ${app.url}
   maxConnections: ${MAX_UPSTREAM}
   maxQueue: 0
   timeouts: { response: ${RESPONSE_MS}ms, idle: 20s }
@@ -103,7 +97,6 @@ keys: keys.yaml
 });
 afterAll(async () => {
   await program.stop();
-  for (const socket of open) socket.destroy();
   app.close();
   await folder.remove();
 });
@@ -128,13 +121,13 @@ const readSome = (socket: Socket): Promise<string> =>
 
 /** Whether the program still answers, with the app no busier than before. */
 async function expectSound(): Promise<void> {
-  await expect.poll(() => open.size, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => app.sockets.size, { timeout: 10_000 }).toBe(0);
   expect(program.process.exitCode).toBeNull();
   expect(program.stderr()).toBe("");
   expect(
     parseResponse(await exchangeBytes(program.port, headOf("/length"), (text) => text.includes("first"))).status,
   ).toBe(101);
-  await expect.poll(() => open.size, { timeout: 10_000 }).toBe(0);
+  await expect.poll(() => app.sockets.size, { timeout: 10_000 }).toBe(0);
 }
 
 describe("the built program, upgrades of clients and apps that mean no good", () => {
@@ -150,10 +143,10 @@ describe("the built program, upgrades of clients and apps that mean no good", ()
   test.each(["reset", "end"])("nor does one that goes before it was answered: %s", async (leaving) => {
     for (let round = 0; round < 3; round += 1) {
       const socket = await ask("/silent");
-      await expect.poll(() => open.size).toBe(1);
+      await expect.poll(() => app.sockets.size).toBe(1);
       if (leaving === "reset") socket.resetAndDestroy();
       else socket.end();
-      await expect.poll(() => open.size).toBe(0);
+      await expect.poll(() => app.sockets.size).toBe(0);
       socket.destroy();
     }
     await expectSound();
@@ -163,7 +156,7 @@ describe("the built program, upgrades of clients and apps that mean no good", ()
     const socket = await ask("/switch");
     await readSome(socket);
     const ended = once(socket.resume(), "end");
-    for (const upstream of open) upstream.resetAndDestroy();
+    for (const upstream of app.sockets) upstream.resetAndDestroy();
     await ended;
     socket.end();
     await expectSound();
@@ -196,7 +189,7 @@ describe("the built program, upgrades of clients and apps that mean no good", ()
   test("a client that does not read makes the app wait, and not the memory grow", async () => {
     const socket = await ask("/large");
     await readSome(socket);
-    const [upstream] = open;
+    const [upstream] = app.sockets;
     const written = async (): Promise<number> => {
       const before = upstream?.bytesWritten ?? 0;
       await new Promise((resolve) => setTimeout(resolve, 300));
