@@ -1,4 +1,5 @@
 import type { Limit } from "./bucket.ts";
+import { LiteralIndex } from "./literal-index.ts";
 import { loosenSegment } from "./loose-path.ts";
 import type { NetworkSet } from "./network.ts";
 import type { Segments } from "./target.ts";
@@ -122,7 +123,7 @@ interface Entry {
 }
 
 interface TreeNode {
-  readonly literals: Map<string, TreeNode>;
+  readonly literals: LiteralIndex<TreeNode>;
   parameter: TreeNode | undefined;
   /** Routes that end here, and routes whose `**` begins here; both in the order written. */
   readonly ends: Entry[];
@@ -168,7 +169,7 @@ function loosenPattern(segments: PatternSegments): PatternSegments {
 }
 
 function createNode(): TreeNode {
-  return { literals: new Map(), parameter: undefined, ends: [], rests: [] };
+  return { literals: new LiteralIndex(), parameter: undefined, ends: [], rests: [] };
 }
 
 function childFor(node: TreeNode, segment: PatternSegment): TreeNode {
@@ -179,7 +180,7 @@ function childFor(node: TreeNode, segment: PatternSegment): TreeNode {
   let child = node.literals.get(segment.text);
   if (child === undefined) {
     child = createNode();
-    node.literals.set(segment.text, child);
+    node.literals.add(segment.text, child);
   }
   return child;
 }

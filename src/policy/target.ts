@@ -48,7 +48,7 @@ export function judgeTarget(target: string, rules: PathRules): Target {
     return refuse("the query holds a fragment, a control byte or a byte outside ASCII");
   }
   if (SIMPLE_PATH.test(path)) {
-    return { kind: "target", path, query, readings: [fold(path.slice(1).split("/"), rules)], undecoded: undefined };
+    return { kind: "target", path, query, readings: [fold(splitPath(path), rules)], undecoded: undefined };
   }
   if (!path.startsWith("/")) return refuse("the target is not an absolute path (RFC 9112 origin-form)");
   if (!PLAIN_PATH.test(path)) return refuse("the path holds a byte that RFC 3986 does not allow in a path");
@@ -72,6 +72,18 @@ export function judgeTarget(target: string, rules: PathRules): Target {
   const readUndecoded = differs ? toReadings(fold(undecoded, rules)) : undefined;
   if (readings === "too many" || readUndecoded === "too many") return refuse(TOO_MANY_READINGS);
   return { kind: "target", path, query, readings, undecoded: readUndecoded };
+}
+
+/** As `split`, which V8 does outside of compiled code. */
+function splitPath(path: string): string[] {
+  const segments: string[] = [];
+  let start = 1;
+  for (let end = path.indexOf("/", start); end !== -1; end = path.indexOf("/", start)) {
+    segments.push(path.slice(start, end));
+    start = end + 1;
+  }
+  segments.push(path.slice(start));
+  return segments;
 }
 
 // What all readings of one path may have together. Some 3 ms are spent on so many, before anybody has shown a key.
