@@ -3,6 +3,7 @@ import {
   type Demand,
   isLive,
   type Limit,
+  type Quota,
   settle,
   spentAfter,
   type Taken,
@@ -12,10 +13,10 @@ import {
 } from "./bucket.ts";
 
 interface Bucket {
-  readonly limitId: string;
+  /** As it was when it was last taken from. */
+  limit: Limit;
   spentMs: number;
   atMs: number;
-  intervalMs: number;
 }
 
 /** Live buckets by owner, in the memory of one thread. Bounded: see `take`. */
@@ -52,45 +53,45 @@ export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): Bucke
 function take(table: Table, { owner, limits, cost }: Demand, nowMs: number): Taken {
   if (limits.length === 0) return NOTHING_TAKEN;
   let buckets = table.owners.get(owner);
-  if (buckets === undefined && !makeRoom(table, nowMs)) return { kind: "full" };
-  let waitMs = 0;
-  for (const limit of limits) waitMs = Math.max(waitMs, timeToWait(spentTime(buckets, limit, nowMs), limit, cost));
-  if (waitMs > 0) {
-    const quotas = limits.map((limit) => toQuota(limit, spentTime(buckets, limit, nowMs)));
-    return { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) };
-  }
   if (buckets === undefined) {
+    if (!makeRoom(table, nowMs)) return { kind: "full" };
     buckets = [];
     table.owners.set(owner, buckets);
   }
-  const spentFrom = buckets;
-  return { kind: "taken", quotas: limits.map((limit) => toQuota(limit, spend(spentFrom, limit, cost, nowMs))) };
+  let waitMs = 0;
+  for (const limit of limits) {
+    const { spentMs } = settled(buckets, limit, nowMs);
+    waitMs = Math.max(waitMs, timeToWait(spentMs, limit, cost));
+  }
+  const quotas: Quota[] = [];
+  for (const limit of limits) {
+    const bucket = bucketOf(buckets, limit, nowMs);
+    bucket.spentMs = spentAfter(bucket.spentMs, limit, waitMs > 0 ? 0 : cost);
+    quotas.push(toQuota(limit, bucket.spentMs));
+  }
+  return waitMs > 0 ? { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) } : { kind: "taken", quotas };
 }
 
 const NOTHING_TAKEN: Taken = { kind: "taken", quotas: [] };
 
-function findBucket(buckets: readonly Bucket[], limit: Limit): Bucket | undefined {
-  for (const bucket of buckets) if (bucket.limitId === limit.id) return bucket;
-  return undefined;
-}
-
-/** What was spent of a limit at this instant, and the bucket brought up to it. */
-function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: number): number {
-  const bucket = buckets && findBucket(buckets, limit);
-  if (bucket === undefined) return 0;
-  bucket.spentMs = settle(bucket, limit, nowMs);
+/** The bucket of a limit, brought up to this instant. */
+function settled(buckets: Bucket[], limit: Limit, nowMs: number): Bucket {
+  const bucket = bucketOf(buckets, limit, nowMs);
+  const { spentMs, atMs, limit: earlier } = bucket;
+  bucket.spentMs = settle({ spentMs, atMs, intervalMs: earlier.intervalMs }, limit, nowMs);
   bucket.atMs = nowMs;
-  bucket.intervalMs = limit.intervalMs;
-  return bucket.spentMs;
+  bucket.limit = limit;
+  return bucket;
 }
 
-/** Takes from a bucket that was brought up to this instant; what is spent of it then. */
-function spend(buckets: Bucket[], limit: Limit, cost: number, nowMs: number): number {
-  const bucket = findBucket(buckets, limit);
-  const spentMs = spentAfter(bucket?.spentMs ?? 0, limit, cost);
-  if (bucket === undefined) buckets.push({ limitId: limit.id, spentMs, atMs: nowMs, intervalMs: limit.intervalMs });
-  else bucket.spentMs = spentMs;
-  return spentMs;
+/** The bucket of a limit, which has the limit's id, whatever numbers a reload gave that. */
+function bucketOf(buckets: Bucket[], limit: Limit, nowMs: number): Bucket {
+  // Until a reload it is the same limit: looked for first, since that reads nothing of either.
+  for (const bucket of buckets) if (bucket.limit === limit) return bucket;
+  for (const bucket of buckets) if (bucket.limit.id === limit.id) return bucket;
+  const made = { limit, spentMs: 0, atMs: nowMs };
+  buckets.push(made);
+  return made;
 }
 
 /** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */
