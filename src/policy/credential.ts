@@ -33,7 +33,8 @@ export function readCredential(rawHeaders: readonly string[], rules: CredentialR
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? "";
     for (const location of rules.locations) {
-      if (name.length !== location.header.length || name.toLowerCase() !== location.header) continue;
+      if (name.length !== location.header.length) continue;
+      if (name !== location.name && name.toLowerCase() !== location.header) continue;
       const value = readValue(rawHeaders[index + 1] ?? "", location.scheme);
       if (value === "") continue;
       if (found !== undefined && found !== value) return { kind: "ambiguous" };
