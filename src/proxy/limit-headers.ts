@@ -26,7 +26,7 @@ function toIetfFields(quotas: readonly Quota[], { items }: Wording): FieldText {
   let text = "";
   for (let index = 0; index < quotas.length; index += 1) {
     const quota = quotas[index];
-    if (quota !== undefined) text += items[index] + (quota.remaining + secondsOf(quota.nextSeconds));
+    if (quota !== undefined) text = `${text}${items[index]}${quota.remaining}${secondsOf(quota.nextSeconds)}`;
   }
   return `${text}\r\n`;
 }

@@ -65,7 +65,7 @@ export function buildRequestFields(
         passes = permit.route.allowMethodOverride;
         break;
     }
-    if (passes) passed += `${name}: ${value}\r\n`;
+    if (passes) passed = `${passed}${name}: ${value}\r\n`;
   }
   const ownHost = `host: ${host ?? new URL(settings.upstream.origin).host}\r\n`;
   const forwarding = toForwardingFields(origin, peer, host);

@@ -60,7 +60,8 @@ export function buildResponseFields(status: number, lines: FieldLines, added: Re
     hasDate ||= kind === "date";
     isStream ||= lower === "content-type" && EVENT_STREAM.test(value);
     hasLegacyLimits ||= lower.startsWith("x-ratelimit-");
-    text += `${name}: ${value}\r\n`;
+    // Piece by piece at its end: so V8 writes it out going along, where lines put together first would each be a tree.
+    text = `${text}${name}: ${value}\r\n`;
   }
   // `RateLimit` is a list and takes our items beside the app's; `X-RateLimit-*` is not, and the app's stays.
   const legacy = hasLegacyLimits ? "" : added.legacy;

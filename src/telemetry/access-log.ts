@@ -39,14 +39,14 @@ function isOurFault(record: AccessRecord): boolean {
 function toLine(record: AccessRecord, level: "error" | "info", time: string): string {
   const { requestId, method, path, decision, status, clientAddress, durationMs, revision } = record;
   const via = record.via === undefined ? "" : `,"via":"${record.via}"`;
-  const route = record.route === undefined ? "" : `,"route":${quote(record.route)}`;
+  const route = record.route === undefined ? "" : `,"route":"${escaped(record.route)}"`;
   const reason = record.reason === undefined ? "" : `,"reason":"${record.reason}"`;
   const key = record.keyId === undefined ? "" : keyFieldsOf(record.keyId, record.tenant);
   const ending = record.ending === "complete" ? "" : `,"ending":"${record.ending}"`;
-  const detail = record.detail === "" ? "" : `,"detail":${quote(record.detail)}`;
+  const detail = record.detail === "" ? "" : `,"detail":"${escaped(record.detail)}"`;
   const message = decision === "allow" ? "request" : "request denied";
   const duration = Math.round(durationMs * 100) / 100;
-  return `{"level":"${level}"${time},"requestId":"${requestId}"${via},"method":${quote(method)},"path":${quote(path)}${route},"decision":"${decision}"${reason},"status":${status}${key},"clientAddress":"${clientAddress}","durationMs":${duration}${ending}${detail},"revision":"${revision}","msg":"${message}"}\n`;
+  return `{"level":"${level}"${time},"requestId":"${requestId}"${via},"method":"${escaped(method)}","path":"${escaped(path)}"${route},"decision":"${decision}"${reason},"status":${status}${key},"clientAddress":"${clientAddress}","durationMs":${duration}${ending}${detail},"revision":"${revision}","msg":"${message}"}\n`;
 }
 
 interface KeyFields {
@@ -60,7 +60,9 @@ const KEY_FIELDS = createRecent<string, KeyFields>(1024);
 function keyFieldsOf(keyId: string, tenant: string | undefined): string {
   const known = KEY_FIELDS.get(keyId);
   if (known !== undefined && known.tenant === tenant) return known.text;
-  const text = toOneString(`,"keyId":${quote(keyId)}${tenant === undefined ? "" : `,"tenant":${quote(tenant)}`}`);
+  const text = toOneString(
+    `,"keyId":"${escaped(keyId)}"${tenant === undefined ? "" : `,"tenant":"${escaped(tenant)}"`}`,
+  );
   KEY_FIELDS.set(keyId, { tenant, text });
   return text;
 }
@@ -68,6 +70,7 @@ function keyFieldsOf(keyId: string, tenant: string | undefined): string {
 // ASCII that JSON writes as it is (RFC 8259 §7).
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-function quote(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+/** As it stands in a JSON string, between the quotes. */
+function escaped(text: string): string {
+  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1);
 }
