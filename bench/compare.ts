@@ -1,16 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Contender } from "./contenders/contender.ts";
 import { createCredentials } from "./contenders/latchkey.ts";
+import { type Course, type Entrant, enter, toLoad } from "./entrant.ts";
 import { readRssMb } from "./machine/proc.ts";
-import type { RunningProcess } from "./machine/process.ts";
 import { progress } from "./machine/progress.ts";
-import { findFreePort, PROBE_PATH, waitUntilAnswering } from "./machine/ready.ts";
 import { startUpstream } from "./machine/upstream.ts";
 import { downloadCpuMs, uploadCpuMs } from "./measure/bodies.ts";
 import { peakRssMb } from "./measure/memory.ts";
 import { runPaced } from "./measure/paced.ts";
 import { saturate, summarise } from "./measure/saturation.ts";
-import { type Load, runEnough } from "./measure/wrk.ts";
+import { runEnough } from "./measure/wrk.ts";
 import type { ContenderFigures, Round, Settings } from "./report.ts";
 
 const MANY_CONNECTIONS = 1000;
@@ -18,21 +17,6 @@ const MANY_CONNECTIONS = 1000;
 const SETTLE_MS = 3000;
 // A second moves a gigabyte: longer only warms the room.
 const BODY_SECONDS = 2;
-
-interface Entrant {
-  readonly contender: Contender;
-  readonly port: number;
-  readonly running: RunningProcess;
-}
-
-/** What is the same for every contender. */
-interface Course {
-  readonly settings: Settings;
-  readonly credentials: readonly string[];
-  /** The one that is presented. */
-  readonly credential: string;
-  readonly folder: string;
-}
 
 /**
  * Starts every contender, then gives each the same load in turn, round after round, so that what disturbs
@@ -64,20 +48,6 @@ export async function compare(
     figures.push({ ...rest, rounds: taken, idleRssMb: idleRssMb.get(entrant) ?? Number.NaN });
   }
   return figures;
-}
-
-async function enter(contender: Contender, upstreamPort: number, course: Course): Promise<Entrant> {
-  progress(`start ${contender.label}`);
-  const { credentials, credential, folder } = course;
-  const port = await findFreePort();
-  const running = await contender.start({ port, upstreamPort, credentials, folder });
-  try {
-    await waitUntilAnswering(running, port, { "X-API-Key": credential });
-  } catch (error) {
-    await running.stop();
-    throw error;
-  }
-  return { contender, port, running };
 }
 
 async function takeRounds(entrants: readonly Entrant[], course: Course): Promise<ReadonlyMap<Entrant, Round[]>> {
@@ -123,10 +93,6 @@ async function measureRest(entrant: Entrant, saturated: Round, slowest: number, 
     upCpuMs: await uploadCpuMs(through),
     busyRssMb: await peakRssMb(pid, { ...toLoad(entrant, course, seconds), connections: MANY_CONNECTIONS }, folder),
   };
-}
-
-function toLoad({ port }: Entrant, { settings, credential }: Course, seconds: number): Load {
-  return { port, connections: settings.connections, seconds, requests: [{ path: PROBE_PATH, credential }] };
 }
 
 /** A rate to be quoted: two leading digits and noughts. */

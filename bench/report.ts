@@ -2,6 +2,7 @@
 export interface Report {
   readonly circumstances: Circumstances;
   readonly contenders?: readonly ContenderFigures[];
+  readonly checks?: ChecksFigures;
   readonly growth?: readonly Growth[];
   readonly start?: readonly StartFigures[];
   readonly micro?: readonly MicroFigures[];
@@ -64,6 +65,15 @@ export interface ContenderFigures {
   readonly busyRssMb: number;
   readonly downCpuMs: number;
   readonly upCpuMs: number;
+}
+
+/** What checks cost of throughput, by several starts of each: instances of one program differ by more than is asked for. */
+export interface ChecksFigures {
+  /** Of each start, in percent of what the same routes take when they are public. */
+  readonly starts: readonly number[];
+  readonly meanPercent: number;
+  /** The standard error of that mean. */
+  readonly errorPercent: number;
 }
 
 /** What a request costs as one thing grows and all else stays. */

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { measureChecks } from "./checks.ts";
 import { compare } from "./compare.ts";
 import { measureGrowth } from "./growth.ts";
 import { describeCircumstances } from "./machine/circumstances.ts";
@@ -26,6 +27,7 @@ const CONNECTIONS = 32;
 const KEYS = 1000;
 const STARTS = 10;
 const QUICK_STARTS = 2;
+const CHECKED_STARTS = 12;
 
 const options = parseOptions(process.argv.slice(2));
 if (typeof options === "string") fail(options);
@@ -65,10 +67,11 @@ async function measure(options: Options, settings: Settings, folder: string): Pr
   if (options.growth && !docs) return { growth: await grow() };
   const compared = { contenders: await compare(contenders, settings, folder) };
   if (!docs) return compared;
+  const checks = await measureChecks(quick ? QUICK_STARTS : CHECKED_STARTS, settings, folder);
   const start = await measureStart(quick ? QUICK_STARTS : STARTS, folder);
   progress("parts");
   const micro = measureParts(quick);
-  return { ...compared, growth: await grow(), start, micro };
+  return { ...compared, checks, growth: await grow(), start, micro };
 }
 
 function print(report: Report): void {

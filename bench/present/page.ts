@@ -11,14 +11,14 @@ import {
 } from "./tables.ts";
 
 /** The sections of docs/performance.md that are made of a report. */
-function toSections({ circumstances, contenders, start, micro }: Report): Readonly<Record<string, string>> {
+function toSections({ circumstances, contenders, checks, start, micro }: Report): Readonly<Record<string, string>> {
   return {
     circumstances: describe(circumstances),
     jobs: toJobTable(contenders ?? []),
     cost: toCostTable(contenders ?? []),
     latency: toLatencyTable(contenders ?? []),
     memory: toMemoryTable(contenders ?? []),
-    targets: toTargetTable(contenders ?? []),
+    targets: toTargetTable(contenders ?? [], checks),
     start: toStartTable(start ?? []),
     parts: toMicroTable(micro ?? []),
   };

@@ -11,7 +11,7 @@ import {
   toMemoryTable,
   toTargetTable,
 } from "../../bench/present/tables.ts";
-import type { Circumstances, ContenderFigures, Report } from "../../bench/report.ts";
+import type { ChecksFigures, Circumstances, ContenderFigures, Report } from "../../bench/report.ts";
 
 const CIRCUMSTANCES: Circumstances = {
   takenAt: "2026-11-22T10:00:00.000Z",
@@ -105,7 +105,8 @@ describe("the tables", () => {
   });
 
   test("a target is met or missed, and left out where this run cannot judge it", () => {
-    const rowsOf = (contenders: readonly ContenderFigures[]) => toTargetTable(contenders).split("\n").slice(2);
+    const rowsOf = (contenders: readonly ContenderFigures[], checks?: ChecksFigures) =>
+      toTargetTable(contenders, checks).split("\n").slice(2);
     expect(rowsOf(CONTENDERS)).toEqual([
       "| CPU per request, of HAProxy's            |    at most 1.9 |     2.00 | missed |",
       "| throughput, of keep-alive http-proxy-3's |  at least 2.75 |     2.75 | met    |",
@@ -118,6 +119,12 @@ describe("the tables", () => {
       "| memory at 1,000 connections | at most 120 MB |   122 MB | missed |",
     ]);
     expect(rowsOf([contender("haproxy", 14, 68_600)])).toEqual([]);
+    const severalStarts = { starts: [12, 9.5, 10], meanPercent: 10.5, errorPercent: 0.764 };
+    expect(
+      rowsOf(CONTENDERS, severalStarts)[2]
+        ?.split("|")
+        .map((cell) => cell.trim()),
+    ).toEqual([...["", "throughput that checks cost", "at most 10%", "10.5% ± 0.8, 3 starts", "missed", ""]]);
   });
 
   test("a busy machine is told of before anything else", () => {
