@@ -52,17 +52,15 @@ export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): Bucke
 
 function take(table: Table, { owner, limits, cost }: Demand, nowMs: number): Taken {
   if (limits.length === 0) return NOTHING_TAKEN;
-  let buckets = table.owners.get(owner);
-  if (buckets === undefined) {
-    if (!makeRoom(table, nowMs)) return { kind: "full" };
-    buckets = [];
-    table.owners.set(owner, buckets);
-  }
+  const known = table.owners.get(owner);
+  if (known === undefined && !makeRoom(table, nowMs)) return { kind: "full" };
+  const buckets = known ?? [];
   let waitMs = 0;
   for (const limit of limits) {
     const { spentMs } = settled(buckets, limit, nowMs);
     waitMs = Math.max(waitMs, timeToWait(spentMs, limit, cost));
   }
+  if (known === undefined && waitMs === 0) table.owners.set(owner, buckets);
   const quotas: Quota[] = [];
   for (const limit of limits) {
     const bucket = bucketOf(buckets, limit, nowMs);

@@ -48,6 +48,14 @@ function pauses(limit: Limit) {
 const limitAndPauses = limits.chain((limit) => fc.tuple(fc.constant(limit), pauses(limit)));
 
 describe("take()", () => {
+  test("take() leaves no bucket behind for an owner it refuses at once", () => {
+    const table = createBucketTable(1);
+    const limit = createLimit(2, 60_000);
+    expect(take(table, [limit], NOW, 3, "over").kind).toBe("denied");
+    expect([...table.owners.keys()]).toEqual([]);
+    expect(take(table, [limit], NOW, 1, "within").kind).toBe("taken");
+  });
+
   test("take() admits exactly the capacity at one instant, whatever the limit and the time of day", () => {
     fc.assert(
       fc.property(limits, fc.nat(86_400_000), (limit, offset) => {
