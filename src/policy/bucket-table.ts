@@ -3,7 +3,6 @@ import {
   type Demand,
   isLive,
   type Limit,
-  type Quota,
   settle,
   spentAfter,
   type Taken,
@@ -13,10 +12,10 @@ import {
 } from "./bucket.ts";
 
 interface Bucket {
-  /** As it was when it was last taken from. */
-  limit: Limit;
+  readonly limitId: string;
   spentMs: number;
   atMs: number;
+  intervalMs: number;
 }
 
 /** Live buckets by owner, in the memory of one thread. Bounded: see `take`. */
@@ -52,44 +51,46 @@ export function createBucketTable(maxOwners: number = DEFAULT_MAX_OWNERS): Bucke
 
 function take(table: Table, { owner, limits, cost }: Demand, nowMs: number): Taken {
   if (limits.length === 0) return NOTHING_TAKEN;
-  const known = table.owners.get(owner);
-  if (known === undefined && !makeRoom(table, nowMs)) return { kind: "full" };
-  const buckets = known ?? [];
+  let buckets = table.owners.get(owner);
+  if (buckets === undefined && !makeRoom(table, nowMs)) return { kind: "full" };
   let waitMs = 0;
-  for (const limit of limits) {
-    const { spentMs } = settled(buckets, limit, nowMs);
-    waitMs = Math.max(waitMs, timeToWait(spentMs, limit, cost));
+  for (const limit of limits) waitMs = Math.max(waitMs, timeToWait(spentTime(buckets, limit, nowMs), limit, cost));
+  if (waitMs > 0) {
+    const quotas = limits.map((limit) => toQuota(limit, spentTime(buckets, limit, nowMs)));
+    return { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) };
   }
-  if (known === undefined && waitMs === 0) table.owners.set(owner, buckets);
-  const quotas: Quota[] = [];
-  for (const limit of limits) {
-    const bucket = bucketOf(buckets, limit, nowMs);
-    bucket.spentMs = spentAfter(bucket.spentMs, limit, waitMs > 0 ? 0 : cost);
-    quotas.push(toQuota(limit, bucket.spentMs));
+  if (buckets === undefined) {
+    buckets = [];
+    table.owners.set(owner, buckets);
   }
-  return waitMs > 0 ? { kind: "denied", quotas, retryAfterSeconds: toRetrySeconds(waitMs) } : { kind: "taken", quotas };
+  const spentFrom = buckets;
+  return { kind: "taken", quotas: limits.map((limit) => toQuota(limit, spend(spentFrom, limit, cost, nowMs))) };
 }
 
 const NOTHING_TAKEN: Taken = { kind: "taken", quotas: [] };
 
-/** The bucket of a limit, brought up to this instant. */
-function settled(buckets: Bucket[], limit: Limit, nowMs: number): Bucket {
-  const bucket = bucketOf(buckets, limit, nowMs);
-  const { spentMs, atMs, limit: earlier } = bucket;
-  bucket.spentMs = settle({ spentMs, atMs, intervalMs: earlier.intervalMs }, limit, nowMs);
-  bucket.atMs = nowMs;
-  bucket.limit = limit;
-  return bucket;
+function findBucket(buckets: readonly Bucket[], limit: Limit): Bucket | undefined {
+  for (const bucket of buckets) if (bucket.limitId === limit.id) return bucket;
+  return undefined;
 }
 
-/** The bucket of a limit, which has the limit's id, whatever numbers a reload gave that. */
-function bucketOf(buckets: Bucket[], limit: Limit, nowMs: number): Bucket {
-  // Until a reload it is the same limit: looked for first, since that reads nothing of either.
-  for (const bucket of buckets) if (bucket.limit === limit) return bucket;
-  for (const bucket of buckets) if (bucket.limit.id === limit.id) return bucket;
-  const made = { limit, spentMs: 0, atMs: nowMs };
-  buckets.push(made);
-  return made;
+/** What was spent of a limit at this instant, and the bucket brought up to it. */
+function spentTime(buckets: readonly Bucket[] | undefined, limit: Limit, nowMs: number): number {
+  const bucket = buckets && findBucket(buckets, limit);
+  if (bucket === undefined) return 0;
+  bucket.spentMs = settle(bucket, limit, nowMs);
+  bucket.atMs = nowMs;
+  bucket.intervalMs = limit.intervalMs;
+  return bucket.spentMs;
+}
+
+/** Takes from a bucket that was brought up to this instant; what is spent of it then. */
+function spend(buckets: Bucket[], limit: Limit, cost: number, nowMs: number): number {
+  const bucket = findBucket(buckets, limit);
+  const spentMs = spentAfter(bucket?.spentMs ?? 0, limit, cost);
+  if (bucket === undefined) buckets.push({ limitId: limit.id, spentMs, atMs: nowMs, intervalMs: limit.intervalMs });
+  else bucket.spentMs = spentMs;
+  return spentMs;
 }
 
 /** Drops a few owners whose buckets are full again (an idle bucket is a full one); says whether there is room. */

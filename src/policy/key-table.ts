@@ -15,7 +15,6 @@ import {
 import { createRecordReader } from "./key-record.ts";
 import { checksumOf } from "./keyed-hash.ts";
 import { createRecent } from "./recent.ts";
-import { RecentKeys } from "./recent-keys.ts";
 
 /** What the words at the beginning of a table say; the parts follow in this order. */
 export const HEADER = {
@@ -47,7 +46,8 @@ export function openKeyTable(table: KeyTable, pepper: KeyObject | undefined): Ke
   const reader = createRecordReader(area);
   const needles = createNeedleMaker();
   const byNumber = createRecent<number, Key>(MAX_RECENT);
-  const byDigest = new RecentKeys(area.count);
+  const bySha256 = createRecent<string, Key>(MAX_RECENT);
+  const byHmac = createRecent<string, Key>(MAX_RECENT);
   const read = (number: number): Key => {
     const known = byNumber.get(number);
     if (known !== undefined) return known;
@@ -76,11 +76,12 @@ export function openKeyTable(table: KeyTable, pepper: KeyObject | undefined): Ke
     findById: (id) => readFound(numberOf(id)),
     findByDigest: (digest) => {
       if (digest.kind === "bcrypt") return findDigest(digest);
-      const known = byDigest.get(digest);
+      const recent = digest.kind === "sha256" ? bySha256 : byHmac;
+      const known = recent.get(digest.hex);
       if (known !== undefined) return known;
       const key = findDigest(digest);
       // Only what is there is remembered: what is not could be anything.
-      if (key !== undefined) byDigest.set(digest, key);
+      if (key !== undefined) recent.set(digest.hex, key);
       return key;
     },
     findByPrefix: (prefix) => {

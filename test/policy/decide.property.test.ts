@@ -217,14 +217,10 @@ function toVerification(outcome: number, policy: Policy): Verification | undefin
 function spentOf(table: BucketTable, nowMs: number): readonly string[] {
   return [...table.owners]
     .flatMap(([owner, buckets]) =>
-      buckets.map(({ limit, spentMs, atMs }) => ({
-        owner,
-        id: limit.id,
-        spentMs: spentMs - Math.max(0, nowMs - atMs),
-      })),
+      buckets.map(({ limitId, spentMs, atMs }) => ({ owner, limitId, spentMs: spentMs - Math.max(0, nowMs - atMs) })),
     )
     .filter(({ spentMs }) => spentMs > 0)
-    .map(({ owner, id, spentMs }) => `${owner} ${id} ${spentMs.toFixed(3)}`)
+    .map(({ owner, limitId, spentMs }) => `${owner} ${limitId} ${spentMs.toFixed(3)}`)
     .sort();
 }
 
