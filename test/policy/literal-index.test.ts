@@ -27,4 +27,18 @@ describe("LiteralIndex", () => {
     for (const [at, literal] of literals.entries()) index.add(literal, at);
     expect(literals.map((literal) => index.get(literal))).toEqual(literals.map((_, at) => at));
   });
+
+  test("texts made to share one place are found as fast as others, in time that grows as their number does", () => {
+    // "a~" and "b_" are the same to any hash that multiplies by 31.
+    const crowd = Array.from({ length: 16_384 }, (_, at) =>
+      Array.from({ length: 14 }, (_bit, bit) => ((at >> bit) & 1 ? "a~" : "b_")).join(""),
+    );
+    const index = new LiteralIndex<number>();
+    const begunMs = performance.now();
+    for (const [at, text] of crowd.entries()) index.add(text, at);
+    const found = crowd.map((text) => index.get(text));
+    expect(performance.now() - begunMs).toBeLessThan(1_000);
+    expect(found).toEqual(crowd.map((_, at) => at));
+    expect(index.get("c".repeat(28))).toBeUndefined();
+  });
 });
