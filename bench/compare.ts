@@ -1,7 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Contender } from "./contenders/contender.ts";
-import { createCredentials } from "./contenders/latchkey.ts";
-import { type Course, type Entrant, enter, toLoad } from "./entrant.ts";
+import { type Course, type Entrant, enter, layCourse, toLoad } from "./entrant.ts";
 import { readRssMb } from "./machine/proc.ts";
 import { progress } from "./machine/progress.ts";
 import { startUpstream } from "./machine/upstream.ts";
@@ -30,8 +29,7 @@ export async function compare(
   await using started = new AsyncDisposableStack();
   const upstream = await startUpstream(folder);
   started.defer(upstream.stop);
-  const credentials = createCredentials(settings.keys);
-  const course = { settings, credentials, credential: credentials[settings.keys >> 1] ?? "", folder };
+  const course = layCourse(settings, folder);
   const entrants = [];
   for (const contender of contenders) {
     const entrant = await enter(contender, upstream.port, course);

@@ -1,4 +1,5 @@
 import type { Contender } from "./contenders/contender.ts";
+import { createCredentials } from "./contenders/latchkey.ts";
 import type { RunningProcess } from "./machine/process.ts";
 import { progress } from "./machine/progress.ts";
 import { findFreePort, PROBE_PATH, waitUntilAnswering } from "./machine/ready.ts";
@@ -19,6 +20,12 @@ export interface Course {
   /** The one that is presented. */
   readonly credential: string;
   readonly folder: string;
+}
+
+/** The same for all that are measured together. */
+export function layCourse(settings: Settings, folder: string): Course {
+  const credentials = createCredentials(settings.keys);
+  return { settings, credentials, credential: credentials[settings.keys >> 1] ?? "", folder };
 }
 
 export async function enter(contender: Contender, upstreamPort: number, course: Course): Promise<Entrant> {

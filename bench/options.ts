@@ -9,7 +9,7 @@ export interface Options {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly json: string | undefined;
-  /** Also growth, start and the parts; then docs/performance.md is written anew. */
+  /** Also what checks cost, growth, start and the parts; then docs/performance.md is written anew. */
   readonly docs: boolean;
   readonly growth: boolean;
   readonly install: boolean;
