@@ -1,6 +1,6 @@
 import { type KeyFormat, matchKeyFormat, parseKeyFormat } from "../policy/key-format.ts";
 import type { Diagnostic } from "./diagnostics.ts";
-import { defaultKeyFormat } from "./issue-key.ts";
+import { issuedFormats } from "./issue-key.ts";
 import type { SourceFile } from "./snapshot.ts";
 
 /**
@@ -8,7 +8,7 @@ import type { SourceFile } from "./snapshot.ts";
  * examples, as those of the starting points do. No key is repeated.
  */
 export function findExposedKeys(files: readonly SourceFile[], keyFormats: readonly string[]): readonly Diagnostic[] {
-  const formats = keyFormats.length === 0 ? [defaultKeyFormat()] : keyFormats.flatMap(toFormat);
+  const formats = issuedFormats(keyFormats.flatMap(toFormat));
   const telling = formats.filter(({ prefix }) => TELLING_PREFIX.test(prefix));
   return files.flatMap((file) => findInFile(file, telling));
 }
